@@ -208,45 +208,6 @@ class TransactionSchema:
         return frame[name]
 
 
-_PAYSIM_TRACKS: dict[str, tuple[str, ...]] = {
-    "strict": (),
-    "authorisation": ("oldbalanceOrg",),
-    "leaky": ("oldbalanceOrg", "newbalanceOrig", "oldbalanceDest", "newbalanceDest"),
-}
-
-PAYSIM = TransactionSchema(
-    name="paysim",
-    time="step",
-    payer="nameOrig",
-    payee="nameDest",
-    amount="amount",
-    currency="EUR",
-    step_seconds=3600,
-    # PaySim names no calendar. A Monday, so that the week's rhythm in the steps falls on real weekdays.
-    origin="2026-06-01T00:00:00Z",
-    first_step=1,
-    categorical=("type",),
-    categories={"type": ("CASH_IN", "CASH_OUT", "DEBIT", "PAYMENT", "TRANSFER")},
-    label="isFraud",
-    # amount = oldbalanceOrg finds 95% of the published log's fraud at precision 1: the balances give the label away.
-    never=("isFlaggedFraud", "oldbalanceOrg", "newbalanceOrig", "oldbalanceDest", "newbalanceDest"),
-)
-
-CARDS = TransactionSchema(
-    name="cards",
-    time="TX_DATETIME",
-    payer="CUSTOMER_ID",
-    payee="TERMINAL_ID",
-    amount="TX_AMOUNT",
-    currency="EUR",
-    transaction_id="TRANSACTION_ID",
-    label="TX_FRAUD",
-    never=("TX_FRAUD_SCENARIO", "TX_TIME_SECONDS", "TX_TIME_DAYS"),
-)
-
-BUILT_IN: Mapping[str, TransactionSchema] = {"paysim": PAYSIM, "cards": CARDS}
-
-
 def load_schema(schema: "str | Path | TransactionSchema") -> TransactionSchema:
     """A schema by built-in name or from a TOML file.
 
@@ -312,3 +273,42 @@ def _typed(name: str, value: Any, where: str) -> Any:
     if value is not None and not isinstance(value, str):
         raise SchemaError(f"{where}: {name} must be text, not {value!r}")
     return value
+
+
+_PAYSIM_TRACKS: dict[str, tuple[str, ...]] = {
+    "strict": (),
+    "authorisation": ("oldbalanceOrg",),
+    "leaky": ("oldbalanceOrg", "newbalanceOrig", "oldbalanceDest", "newbalanceDest"),
+}
+
+PAYSIM = TransactionSchema(
+    name="paysim",
+    time="step",
+    payer="nameOrig",
+    payee="nameDest",
+    amount="amount",
+    currency="EUR",
+    step_seconds=3600,
+    # PaySim names no calendar. A Monday, so that the week's rhythm in the steps falls on real weekdays.
+    origin="2026-06-01T00:00:00Z",
+    first_step=1,
+    categorical=("type",),
+    categories={"type": ("CASH_IN", "CASH_OUT", "DEBIT", "PAYMENT", "TRANSFER")},
+    label="isFraud",
+    # amount = oldbalanceOrg finds 95% of the published log's fraud at precision 1: the balances give the label away.
+    never=("isFlaggedFraud", "oldbalanceOrg", "newbalanceOrig", "oldbalanceDest", "newbalanceDest"),
+)
+
+CARDS = TransactionSchema(
+    name="cards",
+    time="TX_DATETIME",
+    payer="CUSTOMER_ID",
+    payee="TERMINAL_ID",
+    amount="TX_AMOUNT",
+    currency="EUR",
+    transaction_id="TRANSACTION_ID",
+    label="TX_FRAUD",
+    never=("TX_FRAUD_SCENARIO", "TX_TIME_SECONDS", "TX_TIME_DAYS"),
+)
+
+BUILT_IN: Mapping[str, TransactionSchema] = {"paysim": PAYSIM, "cards": CARDS}
