@@ -1,0 +1,1 @@
+"""The desk: settings, command line, service and pages. Wires the other packages together."""

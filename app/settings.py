@@ -1,0 +1,195 @@
+"""Settings: one table of name, type, default and help; the only module that reads the environment.
+
+A value comes from, in this order: a command-line flag, an environment variable (FRAUDDESK_PORT=8000), the file
+frauddesk.toml in the working directory (port = 8000), the default. An unknown or mistyped name stops the start.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+PREFIX = "FRAUDDESK_"
+FILE_NAME = "frauddesk.toml"
+# Read apart from the table: it names the file that the table's values come from.
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+# Words in a setting's name whose value `doctor` and logs never show.
+_SECRET_WORDS = ("password", "token", "secret")
+
+
+class SettingsError(Exception):
+    """A setting is unknown, mistyped or out of range; the message names it, its place and the fix."""
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set. `help` of each field stands in README and in `frauddesk doctor`."""
+
+    home: Path = _setting(Path("var"), "Folder of all state: databases, models, index, data, reports.")
+    host: str = _setting("127.0.0.1", "Address that the desk listens on.")
+    port: int = _setting(7860, "Port that the desk listens on.")
+    tracking_uri: str = _setting("", "MLflow tracking and registry; empty: SQLite under `home`.")
+    database_url: str = _setting("", "The desk's database as a SQLAlchemy URL; empty: SQLite under `home`.")
+    chroma_url: str = _setting("", "Chroma server, such as http://chroma:8000; empty: embedded, under `home`.")
+    embedding_model: str = _setting("", "Folder of a sentence-transformers model; empty: the packaged MiniLM.")
+    llm: str = _setting("extractive", "Who writes the answers: `extractive`, or `ollama:MODEL`.")
+    ollama_url: str = _setting("http://127.0.0.1:11434", "Address of the Ollama server.")
+    corpus: Path = _setting(Path(), "Folder of documents to index besides what the desk writes; empty: docs_corpus.")
+    alert_budget: int = _setting(25, "Alerts a day that the team can work; sets the threshold of a new model.")
+    alert_days: int = _setting(7, "Days at the end of the data that `up` scores into alerts.")
+    simulated_rows: int = _setting(200_000, "Transactions that `up` simulates when no data are given.")
+    simulated_days: int = _setting(90, "Days that the simulated transactions span.")
+    seed: int = _setting(7, "Seed of the simulation and of training.")
+    max_upload_mb: int = _setting(200, "Largest file that the page and the API accept, in megabytes.")
+    log_level: str = _setting("WARNING", "Least severe log line written to stderr: DEBUG, INFO, WARNING, ERROR.")
+
+    def __post_init__(self) -> None:
+        _require(0 < self.port < 65_536, "port", f"{self.port} is not between 1 and 65535")
+        _require(self.log_level in ("DEBUG", "INFO", "WARNING", "ERROR"), "log_level", f"{self.log_level!r} unknown")
+        for name in ("alert_budget", "alert_days", "simulated_rows", "simulated_days", "max_upload_mb"):
+            _require(getattr(self, name) > 0, name, f"{getattr(self, name)} is not positive")
+        _require(
+            self.llm == "extractive" or (self.llm.startswith("ollama:") and len(self.llm) > len("ollama:")),
+            "llm",
+            f"{self.llm!r} is neither `extractive` nor `ollama:MODEL`",
+        )
+        for name in ("ollama_url", "chroma_url"):
+            url = getattr(self, name)
+            _require(url == "" or _is_http(url), name, f"{url!r} is not an http:// or https:// address")
+
+    @classmethod
+    def load(
+        cls, overrides: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None, file: Path | None = None
+    ) -> Self:
+        """Settings from flags, environment and file.
+
+        Args:
+            overrides: Values from the command line; None values are passed over.
+            env: The environment; os.environ where None.
+            file: The settings file; FRAUDDESK_CONFIG or ./frauddesk.toml where None.
+
+        Raises:
+            SettingsError: a setting is unknown, mistyped or out of range, or the file cannot be read.
+        """
+        env = os.environ if env is None else env
+        values: dict[str, Any] = {}
+        for place, given in (("file", _from_file(env, file)), ("environment", _from_environment(env))):
+            for name, value in given.items():
+                values[name] = _typed(cls, name, value, place)
+        values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+        return cls(**values)
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Tracking URI in force."""
+        return self.tracking_uri or f"sqlite:///{self.home.resolve()}/mlflow/mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> str | None:
+        """Where a local tracking store keeps its artifacts; None where a server decides."""
+        if self.mlflow_uri.startswith(("http://", "https://")):
+            return None
+        return (self.home.resolve() / "mlflow" / "artifacts").as_uri()
+
+    @property
+    def desk_database(self) -> str:
+        """SQLAlchemy URL of the desk's database in force."""
+        return self.database_url or f"sqlite:///{self.home.resolve()}/desk.db"
+
+    @property
+    def index_path(self) -> Path:
+        """Folder of the index."""
+        return self.home / "index"
+
+    @property
+    def corpus_shipped(self) -> Path:
+        """Folder of the documents that ship, or that the user named."""
+        if self.corpus != Path():
+            return self.corpus
+        return Path(__file__).resolve().parent.parent / "docs_corpus"
+
+    @property
+    def corpus_written(self) -> Path:
+        """Folder of the documents that training and closed cases write."""
+        return self.home / "corpus"
+
+    @property
+    def transactions_path(self) -> Path:
+        """The working transactions, which alerts and histories come from."""
+        return self.home / "data" / "transactions.parquet"
+
+    def shown(self) -> dict[str, str]:
+        """Name and value of every setting, secrets and passwords in URLs masked."""
+        return {name: mask_secrets(name, str(value)) for name, value in asdict(self).items()}
+
+    @classmethod
+    def table(cls) -> list[tuple[str, str, str]]:
+        """Rows of (name, default, help), in the order of the class."""
+        return [(f.name, "" if f.default in ("", Path()) else str(f.default), f.metadata["help"]) for f in fields(cls)]
+
+
+def mask_secrets(name: str, value: str) -> str:
+    """The value, or asterisks where the name or a URL's password says that it is secret."""
+    if any(word in name for word in _SECRET_WORDS):
+        return "****" if value else ""
+    password = urlsplit(value).password if "://" in value else None
+    return value.replace(f":{password}@", ":****@") if password else value
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in env.items()
+        if name.startswith(PREFIX) and name != CONFIG_VARIABLE
+    }
+
+
+def _from_file(env: Mapping[str, str], file: Path | None) -> dict[str, Any]:
+    named = file or (Path(env[CONFIG_VARIABLE]) if CONFIG_VARIABLE in env else None)
+    path = named or Path(FILE_NAME)
+    if named is None and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"settings file {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {path} is not valid TOML: {error}") from error
+
+
+def _typed(cls: type[Settings], name: str, value: Any, place: str) -> Any:
+    """The value in its field's type."""
+    known = {f.name: f.type for f in fields(cls)}
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+        raise SettingsError(f"setting {name} ({place}) is unknown{hint}")
+    wanted = known[name]
+    if wanted is int:
+        try:
+            if isinstance(value, bool | float):
+                raise ValueError
+            return int(value)
+        except ValueError as error:
+            raise SettingsError(f"setting {name} ({place}): {value!r} is not a whole number") from error
+    if not isinstance(value, str):
+        raise SettingsError(f"setting {name} ({place}): {value!r} is not text; put it in quotes")
+    return Path(value).expanduser() if wanted is Path else value.strip()
+
+
+def _require(fine: bool, name: str, problem: str) -> None:
+    if not fine:
+        raise SettingsError(f"setting {name}: {problem}")
+
+
+def _is_http(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
