@@ -10,6 +10,8 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/installed
 PYTHON  ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 JOBS    ?= 2
+# With the internet: TORCH_INDEX=https://download.pytorch.org/whl/cpu takes the small CPU wheel.
+TORCH_INDEX ?=
 ARGS    ?=
 
 .DEFAULT_GOAL := help
@@ -28,7 +30,7 @@ $(STAMP): constraints.txt pyproject.toml
 		{ echo "Fraud Desk needs Python 3.11 or 3.12; $(PYTHON) is another. Try: make PYTHON=/path/to/python3.11"; exit 2; }
 	@test -x $(BIN)/python || { echo "[1/4] Virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "[2/4] PyTorch"
-	@$(BIN)/pip install -qq --no-compile --no-deps $$(grep '^torch==' constraints.txt)
+	@$(BIN)/pip install -qq --no-compile -c constraints.txt $(TORCH_INDEX:%=--extra-index-url %) torch
 	@echo "[3/4] $$(grep -c '==' constraints.txt) pinned packages (two or three minutes the first time)"
 	@$(BIN)/pip install -qq --no-compile --no-deps -r constraints.txt
 	@$(BIN)/pip install -qq --no-compile --no-deps --no-build-isolation -e .

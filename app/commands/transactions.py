@@ -1,0 +1,171 @@
+"""`simulate`, `validate`, `features`, `train`, `backtest`, `score`: the path of a transaction."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.console import ProgressLine, emit, note, start, table
+from app.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Schema = Annotated[str, typer.Option(help="paysim, cards, or a schema's .toml file.")]
+OutFile = Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")]
+Track = Annotated[str, typer.Option(help="Of paysim: strict, authorisation (payer's balance) or leaky (all).")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (simulate, validate, features, train, backtest, score):
+        cli.command(command.__name__)(command)
+
+
+def simulate(
+    out: OutFile,
+    rows: Annotated[int, typer.Option(help="Transactions.")] = 200_000,
+    days: Annotated[int, typer.Option(help="Days that they span.")] = 90,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same transactions.")] = 7,
+    shift_from: Annotated[int | None, typer.Option(help="Day, from 1, on which behaviour starts to shift.")] = None,
+    shift: Annotated[float, typer.Option(help="Strength of the shift.")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Simulate transactions with six fraud typologies, in PaySim's columns."""
+    start()
+    from fraud_model.data import write_table
+    from fraud_model.simulate import simulate as make
+
+    frame = make(rows=rows, days=days, seed=seed, shift_from=shift_from, shift=shift)
+    write_table(frame, out)
+    frauds = int(frame["isFraud"].sum())
+    result = {"out": str(out), "rows": len(frame), "days": days, "seed": seed, "frauds": frauds}
+    emit(result, f"{len(frame):,} transactions over {days} days, {frauds:,} fraudulent: {out}", as_json)
+
+
+def validate(file: Path, schema: Schema, as_json: Json = False) -> None:
+    """Everything that is wrong with a file of transactions, in one pass."""
+    start()
+    from fraud_model.data import validate as check
+    from fraud_model.schema import load_schema
+
+    report = check(file, load_schema(schema))
+    emit(report.to_dict(), report.to_text(), as_json)
+    if not report.ok:
+        raise typer.Exit(2)
+
+
+def features(file: Path, schema: Schema, out: OutFile, as_json: Json = False) -> None:
+    """Compute the model's features, one row per transaction, in input order."""
+    start()
+    from fraud_model.data import read_transactions, write_table
+    from fraud_model.features import compute_features
+    from fraud_model.schema import load_schema
+
+    columns = load_schema(schema)
+    frame = read_transactions(file, columns)
+    computed = compute_features(frame, columns)
+    computed.insert(0, "transaction_id", columns.transaction_ids(frame))
+    write_table(computed, out)
+    result = {"out": str(out), "rows": len(computed), "features": list(computed.columns[1:])}
+    emit(result, f"{len(computed):,} rows, {computed.shape[1] - 1} features: {out}", as_json)
+
+
+def train(
+    data: Annotated[Path, typer.Option(help="Labelled transactions: CSV, Parquet, or a folder.")],
+    schema: Schema,
+    train_days: Annotated[int | None, typer.Option(help="Days to train on; all that there are when left out.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Use nothing from this UTC time on.")] = None,
+    track: Track = "strict",
+    as_json: Json = False,
+) -> None:
+    """Train a model and register it in MLflow as the candidate."""
+    settings = start()
+    from fraud_model.data import read_transactions
+    from fraud_model.schema import load_schema
+    from fraud_model.train import train as fit
+
+    columns = load_schema(schema).with_track(track)
+    prepare_tracking(settings)
+    result = fit(
+        read_transactions(data, columns),
+        columns,
+        tracking_uri=settings.mlflow_uri,
+        train_days=train_days,
+        until=until,
+        alert_budget_per_day=settings.alert_budget,
+        seed=settings.seed,
+        progress=ProgressLine(),
+        dataset_name=str(data),
+    )
+    for warning in result.warnings:
+        note(f"warning: {warning}")
+    figures = {name: round(value, 6) for name, value in sorted(result.metrics.items())}
+    shown = table(["metric", "value"], [[name, f"{value:,.4f}"] for name, value in figures.items()])
+    text = f"version {result.version} (run {result.run_id}) is the candidate\n\n{shown}"
+    plain = {
+        "run_id": result.run_id,
+        "version": result.version,
+        "threshold": result.threshold,
+        "metrics": figures,
+        "warnings": list(result.warnings),
+    }
+    emit(plain, text, as_json)
+
+
+def backtest(
+    data: Annotated[Path, typer.Option(help="Labelled transactions: CSV, Parquet, or a folder.")],
+    schema: Schema,
+    first_test_day: Annotated[datetime, typer.Option(help="First day of the first test, UTC.")],
+    train_days: Annotated[int, typer.Option(help="Days to train on.")] = 7,
+    delay_days: Annotated[int, typer.Option(help="Days between training and test, whose labels are unknown.")] = 7,
+    test_days: Annotated[int, typer.Option(help="Days of one test.")] = 7,
+    folds: Annotated[int, typer.Option(help="Tests, each `test_days` after the one before.")] = 4,
+    predictions: Annotated[Path | None, typer.Option(help="Write every prediction here: .parquet or .csv.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prequential validation: train, wait for the labels, test; then move on."""
+    settings = start()
+    from fraud_model.backtest import backtest as run
+    from fraud_model.data import read_transactions, write_table
+    from fraud_model.schema import load_schema
+
+    columns = load_schema(schema)
+    result = run(
+        read_transactions(data, columns),
+        columns,
+        first_test_day=first_test_day,
+        train_days=train_days,
+        delay_days=delay_days,
+        test_days=test_days,
+        folds=folds,
+        seed=settings.seed,
+        progress=ProgressLine(),
+    )
+    if predictions is not None:
+        write_table(result.predictions, predictions)
+    emit(result.to_dict(), result.to_text(), as_json)
+
+
+def score(
+    file: Path,
+    out: OutFile,
+    history: Annotated[Path | None, typer.Option(help="Earlier transactions of the same schema.")] = None,
+    model: Annotated[str, typer.Option(help="`champion`, or a version number.")] = "champion",
+    reasons: Annotated[int, typer.Option(min=0, help="Reasons to write for each alert.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Score a file: one row per transaction, in input order."""
+    settings = start()
+    from fraud_model.scorer import Scorer
+
+    scorer = Scorer.load(model, tracking_uri=settings.mlflow_uri)
+    summary = scorer.score_file(file, out, history=history, reasons=reasons, progress=ProgressLine())
+    emit(summary.to_dict(), summary.to_text(), as_json)
+
+
+def prepare_tracking(settings: Settings) -> None:
+    """Make the tracking store where it is new."""
+    from fraud_model.registry import initialise
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    initialise(settings.mlflow_uri, settings.mlflow_artifacts)

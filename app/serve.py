@@ -1,0 +1,87 @@
+"""Serving the desk: a free port, one process a home, the web server."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.failures import DeskRunning, PortInUse
+from app.settings import Settings
+
+LOCK_NAME = "desk.lock"
+
+
+def require_free_port(settings: Settings) -> None:
+    """Say at once that the port is taken, before minutes of work.
+
+    Raises:
+        PortInUse: another program listens there, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise PortInUse(
+                f"cannot listen on {settings.host}:{settings.port}: {reason}; "
+                f"give another with --port {min(settings.port + 1, 65_535)} or FRAUDDESK_PORT"
+            ) from error
+
+
+@contextmanager
+def hold_home(settings: Settings, command: str) -> Iterator[None]:
+    """Be the one process that writes this home's index and alerts.
+
+    Two writers on one embedded Chroma corrupt it silently, so the second is refused. The operating system frees the
+    lock when its process dies, however it dies.
+
+    Raises:
+        DeskRunning: another process holds the home; names it.
+    """
+    from filelock import FileLock, Timeout
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    path = settings.home / LOCK_NAME
+    holder = path.with_suffix(".json")
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DeskRunning(
+            f"{_holder(holder)} is using {settings.home}; end it first, or set FRAUDDESK_HOME to another folder"
+        ) from error
+    try:
+        holder.write_text(json.dumps({"pid": os.getpid(), "command": command}), encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return f"`{values['command']}` (process {values['pid']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        # The holder is between taking the lock and writing its name.
+        return "another process"
+
+
+def run_server(settings: Settings) -> None:
+    """Serve until interrupted."""
+    import uvicorn
+
+    from app.api import create_app
+
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level.lower(),
+        access_log=settings.log_level in ("DEBUG", "INFO"),
+        timeout_graceful_shutdown=5,
+    )
