@@ -1,0 +1,379 @@
+"""The desk's database: alerts and decisions on them, recorded payments, conversations, the audit trail.
+
+SQLite in write-ahead mode by default, PostgreSQL by its URL. Every method is one transaction: it happens whole or
+not at all.
+"""
+
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, create_engine, event, func, or_, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from app import tables
+from app.conversations import Conversations
+from app.records import (
+    OPEN,
+    REASON_CODES,
+    STATES,
+    UNDECIDED,
+    Alert,
+    AlertFilter,
+    AlertPage,
+    AlertSummary,
+    Disposition,
+    Precedent,
+    ReasonRecord,
+    Scored,
+)
+
+log = logging.getLogger(__name__)
+
+_SUMMARY = [tables.alerts.c[name] for name in AlertSummary.__dataclass_fields__]
+# SQLite takes at most 32,766 values in one statement.
+_IDS_AT_ONCE = 10_000
+
+
+class StoreError(Exception):
+    """The desk's database cannot be opened, or holds what it should not."""
+
+
+class NotFoundError(StoreError):
+    """There is no such alert, conversation or message."""
+
+
+class ConflictError(StoreError):
+    """The alert is no longer in a state that allows this; somebody else was quicker."""
+
+
+class InvalidDecisionError(StoreError):
+    """A decision or reason code that does not exist."""
+
+
+class Store:
+    """The desk's database.
+
+    Attributes:
+        engine: The SQLAlchemy engine.
+        conversations: Conversations with the assistant, and feedback on them.
+
+    Raises:
+        StoreError: the address is wrong or the database does not open.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self.engine = _open_engine(database_url)
+        self.conversations = Conversations(self.engine)
+
+    def add_alerts(self, scored: Iterable[Scored]) -> int:
+        """Adds an alert for each payment that has none yet.
+
+        Returns:
+            How many were added. A payment that already has an alert keeps the record it was given first.
+        """
+        incoming = {item.transaction_id: item for item in scored}
+        now = _seconds(datetime.now(UTC))
+        with self.engine.begin() as connection:
+            for known in self._known_transactions(connection, list(incoming)):
+                incoming.pop(known)
+            rows = [_alert_row(item, now) for item in incoming.values()]
+            if rows:
+                connection.execute(tables.alerts.insert(), rows)
+        return len(rows)
+
+    def alerts(self, wanted: AlertFilter | None = None, offset: int = 0, limit: int = 50) -> AlertPage:
+        """Alerts by expected loss, the largest first.
+
+        Args:
+            wanted: Which alerts; all where None.
+            offset: How many to pass over.
+            limit: How many to return at most.
+        """
+        conditions = _conditions(wanted or AlertFilter())
+        listing = (
+            select(*_SUMMARY)
+            .where(*conditions)
+            .order_by(tables.alerts.c.expected_loss.desc(), tables.alerts.c.id)
+            .offset(offset)
+            .limit(limit)
+        )
+        with self.engine.connect() as connection:
+            total = connection.scalar(select(func.count()).select_from(tables.alerts).where(*conditions)) or 0
+            items = tuple(_summary(row) for row in connection.execute(listing).mappings())
+        return AlertPage(items, int(total), offset, limit)
+
+    def counts(self) -> dict[str, int]:
+        """How many alerts are in each state; every state is there."""
+        query = select(tables.alerts.c.state, func.count()).group_by(tables.alerts.c.state)
+        with self.engine.connect() as connection:
+            found = {str(state): int(count) for state, count in connection.execute(query)}
+        return {state: found.get(state, 0) for state in STATES}
+
+    def alert(self, alert_id: int) -> Alert:
+        """One alert with its record and the decisions on it.
+
+        Raises:
+            NotFoundError: there is no such alert.
+        """
+        return self._one_alert(tables.alerts.c.id == alert_id, f"alert {alert_id}")
+
+    def alert_of(self, transaction_id: str) -> Alert | None:
+        """The alert on a payment, or None where it has none."""
+        try:
+            return self._one_alert(tables.alerts.c.transaction_id == transaction_id, transaction_id)
+        except NotFoundError:
+            return None
+
+    def freeze_precedents(self, alert_id: int, precedents: Sequence[Precedent]) -> tuple[Precedent, ...]:
+        """Stores the precedents of an alert once; where some are stored already, those stay.
+
+        Returns:
+            The precedents that stand in the record.
+        """
+        with self.engine.begin() as connection:
+            connection.execute(
+                update(tables.alerts)
+                .where(tables.alerts.c.id == alert_id, tables.alerts.c.precedents.is_(None))
+                .values(precedents=[asdict(item) for item in precedents])
+            )
+        return self.alert(alert_id).precedents or ()
+
+    def decide(self, alert_id: int, decision: str, reason_code: str, note: str, analyst: str) -> Disposition:
+        """Records a decision on an alert that is open or waits for information.
+
+        Raises:
+            NotFoundError: there is no such alert.
+            ConflictError: the alert is already decided.
+            InvalidDecisionError: the decision or the reason code does not exist.
+        """
+        _check_decision(decision, reason_code)
+        now = _seconds(datetime.now(UTC))
+        with self.engine.begin() as connection:
+            before = connection.scalar(select(tables.alerts.c.state).where(tables.alerts.c.id == alert_id))
+            if before is None:
+                raise NotFoundError(f"there is no alert {alert_id}")
+            moved = connection.execute(
+                update(tables.alerts)
+                .where(tables.alerts.c.id == alert_id, tables.alerts.c.state == before)
+                .where(tables.alerts.c.state.in_(UNDECIDED))
+                .values(state=decision)
+            )
+            if moved.rowcount != 1:
+                state = STATES.get(before, before).lower()
+                raise ConflictError(f"alert {alert_id} is already decided ({state}); undo that decision first")
+            values = {
+                "alert_id": alert_id,
+                "decision": decision,
+                "reason_code": reason_code,
+                "note": note.strip(),
+                "analyst": analyst,
+                "decided_at": now,
+                "previous_state": before,
+            }
+            key = connection.execute(tables.dispositions.insert().values(**values)).inserted_primary_key
+            _audit(connection, analyst, "decide", f"alert {alert_id}", {"decision": decision, "reason": reason_code})
+        del values["previous_state"]
+        made = {**values, "id": int(key[0]) if key else 0, "decided_at": _moment(now)}
+        return Disposition(**made)  # type: ignore[arg-type]
+
+    def undo(self, alert_id: int, analyst: str) -> Alert:
+        """Takes back the decision in force; it stays in the record, marked as taken back.
+
+        Raises:
+            NotFoundError: there is no such alert.
+            ConflictError: there is no decision to take back.
+        """
+        self.alert(alert_id)
+        with self.engine.begin() as connection:
+            latest = connection.execute(
+                select(tables.dispositions)
+                .where(tables.dispositions.c.alert_id == alert_id, tables.dispositions.c.undone_at.is_(None))
+                .order_by(tables.dispositions.c.id.desc())
+                .limit(1)
+            ).mappings()
+            row = latest.first()
+            if row is None:
+                raise ConflictError(f"alert {alert_id} has no decision to undo")
+            connection.execute(
+                update(tables.dispositions)
+                .where(tables.dispositions.c.id == row["id"])
+                .values(undone_at=_seconds(datetime.now(UTC)), undone_by=analyst)
+            )
+            connection.execute(
+                update(tables.alerts).where(tables.alerts.c.id == alert_id).values(state=row["previous_state"])
+            )
+            _audit(connection, analyst, "undo", f"alert {alert_id}", {"decision": row["decision"]})
+        return self.alert(alert_id)
+
+    def record_transaction(self, transaction_id: str, event_time: datetime, columns: dict[str, Any]) -> bool:
+        """Keeps a payment as history to the next ones.
+
+        Returns:
+            False where a payment with this id is kept already; that one stays.
+        """
+        with self.engine.begin() as connection:
+            known = select(tables.transactions.c.id).where(tables.transactions.c.transaction_id == transaction_id)
+            if connection.scalar(known) is not None:
+                return False
+            values = {"transaction_id": transaction_id, "event_time": _seconds(event_time), "columns": columns}
+            connection.execute(tables.transactions.insert().values(**values))
+        return True
+
+    def recorded_transactions(self) -> list[dict[str, Any]]:
+        """The columns of every payment kept, in the order of their time."""
+        query = select(tables.transactions.c.columns).order_by(tables.transactions.c.event_time)
+        with self.engine.connect() as connection:
+            return [dict(columns) for columns in connection.scalars(query)]
+
+    def audit(self, who: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> None:
+        """Adds a line to the audit trail."""
+        with self.engine.begin() as connection:
+            _audit(connection, who, action, subject, detail or {})
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.engine.dispose()
+
+    def _known_transactions(self, connection: Connection, ids: list[str]) -> list[str]:
+        column = tables.alerts.c.transaction_id
+        known: list[str] = []
+        for first in range(0, len(ids), _IDS_AT_ONCE):
+            known += connection.scalars(select(column).where(column.in_(ids[first : first + _IDS_AT_ONCE])))
+        return known
+
+    def _one_alert(self, condition: ColumnElement[bool], name: str) -> Alert:
+        with self.engine.connect() as connection:
+            row = connection.execute(select(tables.alerts).where(condition)).mappings().first()
+            if row is None:
+                raise NotFoundError(f"there is no {name}")
+            made = connection.execute(
+                select(tables.dispositions)
+                .where(tables.dispositions.c.alert_id == row["id"])
+                .order_by(tables.dispositions.c.id)
+            ).mappings()
+            return _alert(row, tuple(_disposition(item) for item in made))
+
+
+def _open_engine(database_url: str) -> Engine:
+    try:
+        url = make_url(database_url)
+        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, pool_pre_ping=True)
+        if url.get_backend_name() == "sqlite":
+            event.listen(engine, "connect", _configure_sqlite)
+        tables.metadata.create_all(engine)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise StoreError(f"setting database_url: {error}") from error
+    except (SQLAlchemyError, OSError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise StoreError(f"the desk's database does not open ({make_url(database_url)!r}): {reason}") from error
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # Readers go on while one writes; a writer waits for another instead of failing.
+    for line in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {line}")
+    cursor.close()
+
+
+def _conditions(wanted: AlertFilter) -> list[ColumnElement[bool]]:
+    columns = tables.alerts.c
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.states:
+        conditions.append(columns.state.in_(wanted.states))
+    if wanted.min_probability > 0:
+        conditions.append(columns.probability >= wanted.min_probability)
+    text = wanted.search.strip()
+    if text:
+        named = (columns.transaction_id, columns.payer, columns.payee)
+        conditions.append(or_(*(column.istartswith(text, autoescape=True) for column in named)))
+    return conditions
+
+
+def _check_decision(decision: str, reason_code: str) -> None:
+    if decision not in REASON_CODES:
+        raise InvalidDecisionError(f"decision {decision!r} is not one of: {', '.join(REASON_CODES)}")
+    if reason_code not in REASON_CODES[decision]:
+        known = ", ".join(REASON_CODES[decision])
+        raise InvalidDecisionError(f"reason code {reason_code!r} does not go with {decision}; known: {known}")
+
+
+def _audit(connection: Connection, who: str, action: str, subject: str, detail: dict[str, Any]) -> None:
+    values = {"at": _seconds(datetime.now(UTC)), "who": who, "action": action, "subject": subject, "detail": detail}
+    connection.execute(tables.audit.insert().values(**values))
+
+
+def _alert_row(item: Scored, now: int) -> dict[str, Any]:
+    return {
+        "transaction_id": item.transaction_id,
+        "event_time": _seconds(item.event_time),
+        "created_at": now,
+        "payer": item.payer,
+        "payee": item.payee,
+        "amount": item.amount,
+        "currency": item.currency,
+        "probability": item.probability,
+        "threshold": item.threshold,
+        "expected_loss": item.expected_loss,
+        "model_version": item.model_version,
+        "state": OPEN,
+        "headline": item.headline,
+        "record": {
+            "transaction": {name: _finite(value) for name, value in item.transaction.items()},
+            "features": {name: _finite(value) for name, value in item.features.items()},
+            "reasons": [{**asdict(reason), "value": _finite(reason.value)} for reason in item.reasons],
+        },
+    }
+
+
+def _summary(row: RowMapping) -> AlertSummary:
+    return AlertSummary(**{**row, "event_time": _moment(row["event_time"])})
+
+
+def _alert(row: RowMapping, made: tuple[Disposition, ...]) -> Alert:
+    summary = {column.name: row[column.name] for column in _SUMMARY} | {"event_time": _moment(row["event_time"])}
+    record = row["record"]
+    precedents = row["precedents"]
+    return Alert(
+        **summary,
+        created_at=_moment(row["created_at"]),
+        transaction=record["transaction"],
+        features=record["features"],
+        reasons=tuple(ReasonRecord(**reason) for reason in record["reasons"]),
+        precedents=None if precedents is None else tuple(_precedent(item) for item in precedents),
+        dispositions=made,
+    )
+
+
+def _precedent(values: dict[str, Any]) -> Precedent:
+    return Precedent(**{**values, "shared_accounts": tuple(values["shared_accounts"])})
+
+
+def _disposition(row: RowMapping) -> Disposition:
+    values = {name: row[name] for name in Disposition.__dataclass_fields__}
+    undone = values["undone_at"]
+    values["decided_at"] = _moment(values["decided_at"])
+    values["undone_at"] = None if undone is None else _moment(undone)
+    return Disposition(**values)
+
+
+def _finite(value: Any) -> Any:
+    # JSON has no NaN, and PostgreSQL refuses it.
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
