@@ -43,6 +43,7 @@ class DeskRunning(Exception):
 
 def classify(error: BaseException) -> Failure | None:
     """The failure that an exception stands for; None for one that nobody expected."""
+    from eval import errors as measurement
     from fraud_model import errors as model
     from retrieval import errors as documents
 
@@ -55,11 +56,14 @@ def classify(error: BaseException) -> Failure | None:
         (SettingsError, "bad_setting", WRONG_INPUT, 400),
         (model.InputError, "bad_input", WRONG_INPUT, 422),
         (documents.InputError, "bad_input", WRONG_INPUT, 422),
+        (measurement.EvalInputError, "bad_input", WRONG_INPUT, 422),
         (model.ModelError, "model_unusable", FAILED, 409),
         (documents.IndexLocked, "index_locked", FAILED, 409),
         (documents.IndexMismatch, "index_mismatch", FAILED, 409),
+        (documents.ModelUnavailable, "model_unavailable", FAILED, 503),
         (model.FraudModelError, "failed", FAILED, 500),
         (documents.RetrievalError, "failed", FAILED, 500),
+        (measurement.EvalError, "failed", FAILED, 500),
         (PortInUse, "port_in_use", FAILED, 409),
         (DeskRunning, "desk_running", FAILED, 409),
     )
