@@ -1,0 +1,189 @@
+"""Writing one measurement to MLflow as one run, in few calls, and reading earlier ones back.
+
+Only clients with an explicit tracking address are used: MLflow's global "active run" belongs to nobody in a server
+with several threads.
+"""
+
+import logging
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from eval.errors import TrackingError
+
+logger = logging.getLogger(__name__)
+
+# The longest values that every MLflow store takes.
+_LONGEST_PARAM = 500
+_LONGEST_TAG = 500
+# One batch may hold this many metrics, params and tags.
+_METRICS_A_BATCH, _OTHERS_A_BATCH = 1_000, 100
+_REFUSED_IN_NAMES = re.compile(r"[^\w\-./ ]+")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that one run holds.
+
+    Attributes:
+        name: Shown in MLflow's list of runs.
+        params: What was measured, as settings.
+        metrics: Figures by stable name; values that are not finite are left out.
+        tags: What to find the run by.
+        texts: File name to text (Markdown, JSON, HTML), logged as artifacts.
+        tables: File name ending in .json to a table, shown by MLflow as a table.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """Where a run was written."""
+
+    run_id: str
+    experiment_id: str
+    artifact_uri: str
+
+    def local_path(self, name: str) -> Path | None:
+        """Path of an artifact on this machine; None where the artifacts are elsewhere."""
+        parts = urlsplit(self.artifact_uri)
+        if parts.scheme not in ("", "file"):
+            return None
+        return Path(unquote(parts.path)) / name
+
+
+def safe_name(name: str) -> str:
+    """A metric or param name that MLflow takes: letters, digits, `_ - . /` and spaces; the rest becomes `_`."""
+    return _REFUSED_IN_NAMES.sub("_", str(name)).strip() or "_"
+
+
+def open_experiment(client: MlflowClient, name: str, artifact_root: str | Path | None = None) -> str:
+    """Id of the experiment, created where absent.
+
+    Args:
+        client: With an explicit tracking address.
+        name: Of the experiment.
+        artifact_root: Folder or address under which a new experiment keeps its artifacts; MLflow's choice where None.
+
+    Raises:
+        TrackingError: the experiment was deleted, or MLflow cannot be reached.
+    """
+    try:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            location = None if artifact_root is None else f"{_as_uri(artifact_root)}/{safe_name(name)}"
+            try:
+                return str(client.create_experiment(name, artifact_location=location))
+            except MlflowException:
+                # Another process may have created it between the two calls.
+                found = client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+    except MlflowException as error:
+        raise TrackingError(f"MLflow experiment {name}: {_first_line(error)}") from error
+    if found.lifecycle_stage != "active":
+        raise TrackingError(
+            f"MLflow experiment {name} was deleted; restore it: mlflow experiments restore -x {found.experiment_id}"
+        )
+    return str(found.experiment_id)
+
+
+def log_run(
+    record: RunRecord, *, tracking_uri: str, experiment: str, artifact_root: str | Path | None = None
+) -> LoggedRun:
+    """Write one finished run.
+
+    A run that cannot be written whole is marked FAILED in MLflow, so that nothing reads half of it as a result.
+
+    Raises:
+        TrackingError: MLflow cannot be reached, or refused something; says what.
+    """
+    client = MlflowClient(tracking_uri=tracking_uri)
+    experiment_id = open_experiment(client, experiment, artifact_root)
+    try:
+        run = client.create_run(experiment_id, run_name=record.name)
+    except MlflowException as error:
+        raise TrackingError(f"MLflow at {tracking_uri}: {_first_line(error)}") from error
+    run_id = run.info.run_id
+    try:
+        _log_values(client, run_id, record)
+        for name, text in record.texts.items():
+            client.log_text(run_id, text, name)
+        for name, table in record.tables.items():
+            client.log_table(run_id, table, name)
+        client.set_terminated(run_id, "FINISHED")
+    except (MlflowException, OSError) as error:
+        _mark_failed(client, run_id)
+        raise TrackingError(f"MLflow run {run_id}: {_first_line(error)}") from error
+    return LoggedRun(run_id, experiment_id, str(run.info.artifact_uri))
+
+
+def latest_runs(*, tracking_uri: str, experiment: str, tags: Mapping[str, str], most: int = 20) -> list[Run]:
+    """Finished runs of an experiment that carry all these tags, newest first; none where there is no experiment."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    clauses = ["attributes.status = 'FINISHED'"]
+    for name, value in tags.items():
+        quoted = value[:_LONGEST_TAG].replace("'", "")
+        clauses.append(f"tags.`{name}` = '{quoted}'")
+    try:
+        found = client.get_experiment_by_name(experiment)
+        if found is None or found.lifecycle_stage != "active":
+            return []
+        return list(
+            client.search_runs(
+                [found.experiment_id],
+                " and ".join(clauses),
+                max_results=most,
+                order_by=["attributes.start_time DESC"],
+            )
+        )
+    except MlflowException as error:
+        raise TrackingError(f"MLflow experiment {experiment}: {_first_line(error)}") from error
+
+
+def _log_values(client: MlflowClient, run_id: str, record: RunRecord) -> None:
+    now = int(time.time() * 1000)
+    metrics = [
+        Metric(safe_name(name), float(value), now, 0) for name, value in record.metrics.items() if math.isfinite(value)
+    ]
+    params = [Param(safe_name(name), str(value)[:_LONGEST_PARAM]) for name, value in record.params.items()]
+    tags = [RunTag(name, str(value).replace("'", "")[:_LONGEST_TAG]) for name, value in record.tags.items()]
+    client.log_batch(
+        run_id, metrics[:_METRICS_A_BATCH], params[:_OTHERS_A_BATCH], tags[:_OTHERS_A_BATCH], synchronous=True
+    )
+    for start in range(_METRICS_A_BATCH, len(metrics), _METRICS_A_BATCH):
+        client.log_batch(run_id, metrics[start : start + _METRICS_A_BATCH], synchronous=True)
+    for start in range(_OTHERS_A_BATCH, len(params), _OTHERS_A_BATCH):
+        client.log_batch(run_id, params=params[start : start + _OTHERS_A_BATCH], synchronous=True)
+
+
+def _mark_failed(client: MlflowClient, run_id: str) -> None:
+    try:
+        client.set_terminated(run_id, "FAILED")
+    except MlflowException:
+        logger.warning("MLflow run %s could not be marked as failed", run_id)
+
+
+def _as_uri(root: str | Path) -> str:
+    text = str(root)
+    return text.rstrip("/") if "://" in text else Path(text).absolute().as_uri()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
