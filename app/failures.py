@@ -43,6 +43,7 @@ class DeskRunning(Exception):
 
 def classify(error: BaseException) -> Failure | None:
     """The failure that an exception stands for; None for one that nobody expected."""
+    from app.store import StoreError
     from eval import errors as measurement
     from fraud_model import errors as model
     from retrieval import errors as documents
@@ -64,6 +65,7 @@ def classify(error: BaseException) -> Failure | None:
         (model.FraudModelError, "failed", FAILED, 500),
         (documents.RetrievalError, "failed", FAILED, 500),
         (measurement.EvalError, "failed", FAILED, 500),
+        (StoreError, "database", FAILED, 503),
         (PortInUse, "port_in_use", FAILED, 409),
         (DeskRunning, "desk_running", FAILED, 409),
     )

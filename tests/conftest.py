@@ -1,10 +1,14 @@
 """Fixtures shared by all tests: a home of its own for each, no environment of the user's, and the browser."""
 
 import importlib.util
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 _SPEC = importlib.util.spec_from_file_location("find_browser", Path(__file__).with_name("find_browser.py"))
 assert _SPEC is not None and _SPEC.loader is not None
@@ -41,3 +45,27 @@ def chromium() -> str:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture(scope="session")
+def built_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A home that `frauddesk up --no-serve` has made on 20,000 payments; read it, copy it, never change it.
+
+    Made once for all test workers. Its printed summary is `summary.json` in it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    home = (base if worker_id == "master" else base.parent) / "built_home"
+    with FileLock(f"{home}.lock"):
+        if not (home / "summary.json").exists():
+            environment = {
+                **{name: value for name, value in os.environ.items() if not name.startswith("FRAUDDESK_")},
+                "FRAUDDESK_HOME": str(home),
+                "FRAUDDESK_SIMULATED_ROWS": "20000",
+                "FRAUDDESK_SIMULATED_DAYS": "45",
+            }
+            command = [sys.executable, "-m", "app.cli", "up", "--no-serve", "--json"]
+            done = subprocess.run(command, cwd=home.parent, env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            summary = json.loads(done.stdout)
+            (home / "summary.json").write_text(json.dumps(summary))
+    return home
