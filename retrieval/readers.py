@@ -1,0 +1,257 @@
+"""Readers, one for each kind of file: Markdown, text, PDF, Word, HTML, CSV and JSON lines.
+
+Offsets of Markdown and text documents are offsets into the file itself; those of the other kinds are offsets into the
+extracted text, which the index keeps.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from retrieval.chunking import front_matter
+from retrieval.documents import Document, Metadata, ReadFailure, plain_metadata
+
+LARGEST_FILE = 64 * 1024 * 1024
+"""Bytes; a larger file is reported, not read."""
+
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_ID_COLUMNS = ("case_id", "document_id", "id", "_id", "key", "reference")
+_TITLE_COLUMNS = ("title", "subject", "summary", "headline")
+_TEXT_COLUMNS = ("text", "body", "note", "notes", "narrative", "description", "content")
+
+
+class _Unreadable(Exception):
+    """A file's content cannot be used; the message is the reason."""
+
+
+def read_file(path: Path, document_id: str, collection: str | None) -> Iterator[Document | ReadFailure]:
+    """Read one file into documents.
+
+    Args:
+        path: The file; its suffix chooses the reader.
+        document_id: Id of the document; rows of tables append their own.
+        collection: Put into the metadata unless the file names its own; None for none.
+
+    Yields:
+        One document (tables: one for each row), or a failure with its reason.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise _Unreadable(f"larger than {LARGEST_FILE // 2**20} MB; split it")
+        common: Metadata = {"source": str(path)} | ({"collection": collection} if collection else {})
+        for entry in READERS[path.suffix.lower()](path, document_id):
+            if isinstance(entry, ReadFailure):
+                yield entry
+            elif not entry.text.strip():
+                yield ReadFailure(
+                    entry.source, "holds no text; a scanned document needs text recognition first", entry.id
+                )
+            else:
+                yield Document(entry.id, entry.title, entry.text, common | entry.metadata)
+    except (_Unreadable, OSError) as problem:
+        reason = problem.strerror or str(problem) if isinstance(problem, OSError) else str(problem)
+        yield ReadFailure(str(path), reason, document_id)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        raise _Unreadable(f"not UTF-8 at byte {problem.start}; save it as UTF-8") from None
+    if "\0" in text:
+        raise _Unreadable("a binary file, not text")
+    return text
+
+
+def _markdown(path: Path, document_id: str) -> Iterator[Document]:
+    text = _read_text(path)
+    header, body = front_matter(text)
+    try:
+        fields = yaml.load(header, Loader=_YAML_LOADER) if header.strip() else {}
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = f" at line {mark.line + 2}" if mark else ""
+        raise _Unreadable(f"front matter is not YAML{line}; quote values that hold a colon") from None
+    if fields is None:
+        fields = {}
+    if not isinstance(fields, Mapping):
+        raise _Unreadable("front matter must be `name: value` lines")
+    metadata = plain_metadata(fields)
+    heading = re.search(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", text[body:], re.MULTILINE)
+    title = metadata.get("title") or (heading.group(1) if heading else "") or _title_of(path)
+    yield Document(document_id, str(title), text, metadata)
+
+
+def _pdf(path: Path, document_id: str) -> Iterator[Document]:
+    import logging
+
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+
+    logging.getLogger("pypdf").setLevel(logging.ERROR)
+    try:
+        reader = PdfReader(path)
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise _Unreadable("the PDF is protected by a password; save it without one")
+        pages = [page.extract_text() or "" for page in reader.pages]
+        title = str(reader.metadata.title or "") if reader.metadata else ""
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise _Unreadable(f"not a readable PDF ({type(problem).__name__})") from None
+    text = "\n\n".join(_join_hyphens(page.strip()) for page in pages)
+    yield Document(document_id, title.strip() or _title_of(path), text, {"pages": len(pages)})
+
+
+def _docx(path: Path, document_id: str) -> Iterator[Document]:
+    import zipfile
+
+    import docx
+    from docx.opc.exceptions import PackageNotFoundError
+
+    try:
+        content = docx.Document(str(path))
+    except (PackageNotFoundError, zipfile.BadZipFile, KeyError, ValueError) as problem:
+        raise _Unreadable(f"not a readable Word document ({type(problem).__name__}); save it as .docx") from None
+    blocks = []
+    for block in content.iter_inner_content():
+        if hasattr(block, "rows"):
+            blocks.append("\n".join(" | ".join(cell.text.strip() for cell in row.cells) for row in block.rows))
+            continue
+        style = (block.style.name or "") if block.style else ""
+        level = re.fullmatch(r"Heading ([1-6])", style)
+        mark = "#" * int(level.group(1)) + " " if level else "- " if style.startswith("List") else ""
+        blocks.append(mark + block.text.strip() if block.text.strip() else "")
+    title = content.core_properties.title or next((b.lstrip("# ") for b in blocks if b.startswith("#")), "")
+    yield Document(document_id, title or _title_of(path), "\n\n".join(block for block in blocks if block), {})
+
+
+class _HtmlText(HTMLParser):
+    """Visible text of a page: headings as Markdown headings, blocks apart; scripts, styles and hidden parts left out."""
+
+    _SKIPPED = frozenset(("script", "style", "template", "noscript", "head", "svg", "iframe", "object"))
+    _BLOCKS = frozenset("p div section article header footer tr li ul ol table br h1 h2 h3 h4 h5 h6 pre dd dt".split())
+    _VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self.title = ""
+        self._hidden: list[str] = []
+        self._in_title = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "title":
+            self._in_title = True
+        style = re.sub(r"\s", "", dict(attrs).get("style") or "").lower()
+        concealed = "hidden" in dict(attrs) or "display:none" in style or "visibility:hidden" in style
+        if tag not in self._VOID and (self._hidden or tag in self._SKIPPED or concealed):
+            self._hidden.append(tag)
+        elif tag in self._BLOCKS:
+            self.parts.append("\n\n")
+            if re.fullmatch(r"h[1-6]", tag):
+                self.parts.append("#" * int(tag[1]) + " ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "title":
+            self._in_title = False
+        if tag in self._hidden:
+            while self._hidden and self._hidden.pop() != tag:
+                pass
+        elif tag in self._BLOCKS and not self._hidden:
+            self.parts.append("\n\n")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title += data
+        elif not self._hidden:
+            self.parts.append(re.sub(r"\s+", " ", data))
+
+
+def _html(path: Path, document_id: str) -> Iterator[Document]:
+    parser = _HtmlText()
+    parser.feed(_read_text(path))
+    parser.close()
+    lines = [line.strip() for line in "".join(parser.parts).split("\n")]
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    yield Document(document_id, parser.title.strip() or _title_of(path), text, {})
+
+
+def _csv(path: Path, document_id: str) -> Iterator[Document | ReadFailure]:
+    text = _read_text(path)
+    try:
+        dialect = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
+    except csv.Error:
+        dialect = csv.excel
+    csv.field_size_limit(LARGEST_FILE)
+    rows = csv.DictReader(text.splitlines(keepends=True), dialect=dialect)
+    try:
+        for number, row in enumerate(rows, start=1):
+            yield _from_row(path, document_id, number, {k: v for k, v in row.items() if k is not None and v})
+    except csv.Error as problem:
+        raise _Unreadable(f"row {rows.line_num}: {problem}") from None
+
+
+def _jsonl(path: Path, document_id: str) -> Iterator[Document | ReadFailure]:
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            yield ReadFailure(f"{path}#{number}", "not a JSON object on one line", f"{document_id}/{number}")
+            continue
+        if isinstance(row, dict):
+            yield _from_row(path, document_id, number, row)
+        else:
+            yield ReadFailure(f"{path}#{number}", "not a JSON object on one line", f"{document_id}/{number}")
+
+
+def _from_row(path: Path, document_id: str, number: int, row: dict[str, Any]) -> Document | ReadFailure:
+    """A document from one row: id, title and text columns by their usual names, everything else as metadata."""
+    names = {str(name).strip().lower(): name for name in row}
+    chosen = {
+        part: next((names[name] for name in known if name in names), None)
+        for part, known in (("id", _ID_COLUMNS), ("title", _TITLE_COLUMNS), ("text", _TEXT_COLUMNS))
+    }
+    key = str(row[chosen["id"]]) if chosen["id"] is not None else str(number)
+    source = f"{path}#{key}"
+    if chosen["text"] is None:
+        known = ", ".join(_TEXT_COLUMNS)
+        return ReadFailure(source, f"row {number} has no text; name its column one of {known}", f"{document_id}/{key}")
+    fields = {name: value for name, value in row.items() if name not in (chosen["title"], chosen["text"])}
+    metadata = plain_metadata(fields) | {"source": source}
+    title = str(row[chosen["title"]]) if chosen["title"] is not None else key
+    return Document(f"{document_id}/{key}", title, str(row[chosen["text"]]), metadata)
+
+
+def _title_of(path: Path) -> str:
+    return path.stem.replace("_", " ").replace("-", " ").strip()
+
+
+def _join_hyphens(page: str) -> str:
+    """Join words that a line end divides, and lines that no paragraph end divides."""
+    page = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", page)
+    return re.sub(r"(?<![\n.:;!?])\n(?=[^\n\-•*\d])", " ", page)
+
+
+_Reader = Callable[[Path, str], "Iterator[Document | ReadFailure]"]
+
+READERS: dict[str, _Reader] = {
+    ".md": _markdown,
+    ".markdown": _markdown,
+    ".txt": _markdown,
+    ".pdf": _pdf,
+    ".docx": _docx,
+    ".html": _html,
+    ".htm": _html,
+    ".csv": _csv,
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+}

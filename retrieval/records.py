@@ -1,0 +1,113 @@
+"""What the index gives back: hits, the report of a sync, and its status."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from retrieval.documents import Metadata, ReadFailure
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One passage that search found.
+
+    Attributes:
+        document_id: Its document.
+        passage_id: Its own id, `document_id#place`.
+        source: Path or name of where the document comes from.
+        title: The document's title.
+        text: The passage, `document.text[start:end]`.
+        start: Offset of its first character in the document.
+        end: Offset behind its last.
+        score: Fused score; comparable within one search only. An exact identifier adds at least 1.
+        metadata: The document's fields.
+        heading: The headings above the passage, joined by " > ".
+        similarity: Best cosine of the question with the passage or one of its windows, in [-1, 1]; comparable
+            between searches.
+    """
+
+    document_id: str
+    passage_id: str
+    source: str
+    title: str
+    text: str
+    start: int
+    end: int
+    score: float
+    metadata: Metadata
+    heading: str = ""
+    similarity: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields of the command line's JSON."""
+        names = ("document_id", "passage_id", "source", "title", "text", "start", "end", "score")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """What a sync did, in documents.
+
+    Attributes:
+        added: New in the index.
+        updated: Changed since the last sync.
+        deleted: Removed, because they are gone from what was read.
+        unchanged: Already there with the same content.
+        failed: Could not be read or indexed; an older version stays.
+        failures: Each of these with its reason.
+        masked: How many card numbers, IBANs, email addresses and phone numbers were hidden in what was written.
+        seconds: Wall-clock time.
+    """
+
+    added: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    failures: tuple[ReadFailure, ...] = ()
+    masked: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self) | {"masked": dict(self.masked), "failures": [asdict(entry) for entry in self.failures]}
+
+
+@dataclass(frozen=True)
+class IndexStatus:
+    """What the index holds, and whether its views agree.
+
+    Attributes:
+        path: The index folder.
+        documents: Documents.
+        passages: Passages in the manifest.
+        vectors: Passages in Chroma.
+        keyword_passages: Passages in the keyword view.
+        consistent: True if the three agree and no interrupted sync is waiting to be put right.
+        collections: Documents in each collection.
+        embedding_model: The model and its content hash.
+        chunking: How documents were cut.
+        version: Changes with every sync that changed something.
+        last_sync: Time of the last sync, ISO 8601 in UTC; empty before the first.
+        bytes: Size on disk.
+        failures: Source and reason of what the last sync could not read.
+    """
+
+    path: str
+    documents: int
+    passages: int
+    vectors: int
+    keyword_passages: int
+    consistent: bool
+    collections: Mapping[str, int]
+    embedding_model: str
+    chunking: str
+    version: str
+    last_sync: str
+    bytes: int
+    failures: tuple[tuple[str, str], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        failures = [{"source": source, "reason": reason} for source, reason in self.failures]
+        return asdict(self) | {"collections": dict(self.collections), "failures": failures}
