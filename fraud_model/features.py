@@ -1,0 +1,209 @@
+"""Window features over payers, payees and pairs: one computation for training, batches and single payments.
+
+    from fraud_model import compute_features
+    features = compute_features(transactions, "cards")          # one row per transaction, input order
+
+Point in time: a feature sees only payments strictly before its own time; payments of the same second or step are not
+history. Labels count from one label delay after their payment. Rows may come in any order.
+
+Missing values: a missing payer or payee is an account without history; a payment without an amount gets features but
+is no history for others; a category that the model does not know, and any missing number, stays missing (NaN), which
+the booster handles itself.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fraud_model.definitions import (
+    FEATURE_VERSION,
+    PAYEE_PLACES,
+    PAYER_PLACES,
+    RISK_WINDOW_DAYS,
+    ROW_FEATURES,
+    WINDOW_DAYS,
+    feature_fingerprint,
+    feature_names,
+)
+from fraud_model.entities import Array, Grouped, Keys, group, read_keys, time_order
+from fraud_model.errors import DataError
+from fraud_model.schema import DAY_SECONDS, TransactionSchema, load_schema
+from fraud_model.windows import walk_entities
+
+__all__ = [
+    "FEATURE_VERSION",
+    "Categories",
+    "FeatureTable",
+    "categories_in",
+    "compute_features",
+    "feature_fingerprint",
+    "feature_names",
+]
+
+Categories = Mapping[str, Sequence[str]]
+"""The known values of each categorical column; a value's position is its code."""
+
+_FEW_ROWS = 20_000  # below this, starting threads costs more than it saves
+
+
+def compute_features(
+    transactions: pd.DataFrame,
+    schema: str | Path | TransactionSchema,
+    history: pd.DataFrame | None = None,
+    categories: Categories | None = None,
+) -> pd.DataFrame:
+    """Features of each transaction, in input order.
+
+    Args:
+        transactions: Transactions, in any order.
+        schema: A schema, its built-in name, or the path of its TOML file.
+        history: Earlier payments (and labels, where known) that count as history only; not the same rows again.
+        categories: Known values of the categorical columns, as stored with a model. By default those of the schema,
+            or else the sorted values found in `transactions`.
+
+    Returns:
+        Shape (rows, features), float32, columns `feature_names(schema)`, the index of `transactions`.
+
+    Raises:
+        DataError: a column is missing or cannot be read; names column and row.
+    """
+    schema = load_schema(schema)
+    frames = [transactions] if history is None or history.empty else [history, transactions]
+    table = FeatureTable(read_keys(frames, schema), schema)
+    first = len(table) - len(transactions)
+    if categories is None:
+        categories = categories_in(transactions, schema)
+    values = table.rows(first, len(table), _row_columns(transactions, schema, categories))
+    return pd.DataFrame(values, columns=list(feature_names(schema)), index=transactions.index, copy=False)
+
+
+def categories_in(transactions: pd.DataFrame, schema: TransactionSchema) -> dict[str, tuple[str, ...]]:
+    """The category table: the schema's values where it lists them, else the sorted values found."""
+    found: dict[str, tuple[str, ...]] = {}
+    for column in schema.categorical:
+        if column in schema.categories:
+            found[column] = tuple(schema.categories[column])
+        else:
+            values = _require(transactions, column, schema).dropna().unique()
+            found[column] = tuple(sorted({str(value) for value in values}))
+    return found
+
+
+class FeatureTable:
+    """Keys sorted once by payer and by payee, from which the features of any range of rows can be taken.
+
+    Taking them chunk by chunk gives bit for bit what taking them at once gives.
+    """
+
+    def __init__(self, keys: Keys, schema: TransactionSchema) -> None:
+        self.keys = keys
+        self.schema = schema
+        by_time = time_order(keys.times)
+        self._by_payer = group(keys.payers, keys.payer_count, by_time)
+        self._by_payee = group(keys.payees, keys.payee_count, by_time)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def rows(self, first: int, last: int, own_columns: Sequence[Array] = ()) -> Array:
+        """Features of the rows in [first, last).
+
+        Args:
+            first: First row.
+            last: One past the last row.
+            own_columns: The categorical and numeric columns of these rows, each of shape (last - first,).
+
+        Returns:
+            Shape (last - first, features), float32, C order.
+        """
+        window_count = len(PAYER_PLACES) + len(PAYEE_PLACES)
+        out = np.empty((last - first, len(ROW_FEATURES) + window_count + len(own_columns)), np.float32)
+        keys = self.keys
+        times = keys.times[first:last]
+        cents = keys.cents[first:last]
+        amounts = cents / 100.0
+        amounts[cents == np.iinfo(np.int64).min] = np.nan
+        out[:, 0] = amounts
+        out[:, 1] = (times // 3600) % 24
+        out[:, 2] = (times // DAY_SECONDS + 3) % 7
+        column = len(ROW_FEATURES)
+        self._walk(self._by_payer, keys.payees, keys.payee_count, PAYER_PLACES, first, last, column, out)
+        column += len(PAYER_PLACES)
+        self._walk(self._by_payee, keys.payers, keys.payer_count, PAYEE_PLACES, first, last, column, out)
+        column += len(PAYEE_PLACES)
+        for offset, values in enumerate(own_columns):
+            out[:, column + offset] = values
+        return out
+
+    def _walk(
+        self,
+        grouped: Grouped,
+        others: Array,
+        other_count: int,
+        places: tuple[int, ...],
+        first: int,
+        last: int,
+        column: int,
+        out: Array,
+    ) -> None:
+        keys = self.keys
+        windows = np.array(WINDOW_DAYS, np.int64) * DAY_SECONDS
+        risk_windows = np.array(RISK_WINDOW_DAYS, np.int64) * DAY_SECONDS
+        selected = np.array(places, np.int64)
+
+        def part(entities: tuple[int, int]) -> None:
+            walk_entities(
+                grouped.order, grouped.starts, entities[0], entities[1], keys.times, keys.cents, others, keys.labels,
+                other_count, first, last, windows, risk_windows, self.schema.label_delay_seconds, selected, column, out,
+            )  # fmt: skip
+
+        parts = _shares(grouped.starts, 1 if len(keys) < _FEW_ROWS else _cores())
+        if len(parts) == 1:
+            part(parts[0])
+            return
+        # Threads and not numba's own: its default pool aborts the process when two requests use it at once.
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(part, parts))
+
+
+def _row_columns(frame: pd.DataFrame, schema: TransactionSchema, categories: Categories) -> list[Array]:
+    """Categorical columns as codes and numeric columns as they are, each of shape (rows,), missing as NaN."""
+    columns: list[Array] = []
+    for name in schema.categorical:
+        known = [str(value) for value in categories.get(name, ())]
+        values = _require(frame, name, schema)
+        codes = pd.Categorical(values.astype("string").astype(object), categories=known).codes.astype(np.float32)
+        columns.append(np.where(codes < 0, np.nan, codes))
+    for name in schema.numeric:
+        values = _require(frame, name, schema)
+        numbers = pd.to_numeric(values, errors="coerce")
+        unreadable = (numbers.isna() & values.notna()).to_numpy()
+        if unreadable.any():
+            row = int(np.flatnonzero(unreadable)[0])
+            raise DataError(f"column {name}, row {row + 1}: {str(values.iloc[row])[:40]!r} is not a number")
+        columns.append(numbers.to_numpy(np.float64))
+    return columns
+
+
+def _require(frame: pd.DataFrame, name: str, schema: TransactionSchema) -> "pd.Series[Any]":
+    if name not in frame.columns:
+        raise DataError(f"column {name} is missing (schema {schema.name}); the table has: {', '.join(frame.columns)}")
+    return frame[name]
+
+
+def _shares(starts: Array, count: int) -> list[tuple[int, int]]:
+    """Ranges of entities with about the same number of rows each."""
+    rows = int(starts[-1])
+    cuts = np.searchsorted(starts, [rows * share / count for share in range(1, count)])
+    bounds = [0, *(int(cut) for cut in cuts), len(starts) - 1]
+    return [(low, high) for low, high in pairwise(bounds) if high > low] or [(0, 0)]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
