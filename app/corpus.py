@@ -2,21 +2,26 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.console import ProgressLine
-    from retrieval import Answerer, Document, Index
-    from retrieval.documents import ReadFailure
+    from retrieval import Answerer, Document, Index, ReadFailure, SyncReport
 
-# They tell of the simulated payments; beside anybody's own they would be false precedents.
+# What ships is these four folders; a file beside them (its README) speaks to readers of the code, not to analysts.
+SHIPPED = ("case_notes", "typologies", "policies", "run_reports")
+# The shipped notes tell of the simulated payments; beside anybody's own they would be false precedents.
 _ONLY_WITH_SIMULATED = "case_notes"
 
 
 def open_index(settings: Settings, read_only: bool = False) -> "Index":
-    """The desk's index."""
+    """The desk's index.
+
+    Raises:
+        InputError: it is to be read and is not there; says what to run.
+    """
     from retrieval import Index
 
     return Index.open(
@@ -32,3 +37,46 @@ def make_answerer(settings: Settings, index: "Index") -> "Answerer":
     from retrieval import Answerer
 
     return Answerer(index, llm=settings.llm, ollama_url=settings.ollama_url)
+
+
+def sync_corpus(
+    settings: Settings, paths: Sequence[Path] | None, *, simulated: bool = True, progress: "ProgressLine | None" = None
+) -> "SyncReport":
+    """Bring the index up to date with the corpus, or with some folders and files.
+
+    Args:
+        settings: Settings in force.
+        paths: Folders and files; None for the whole corpus: what ships (or the user's) and what the desk has written.
+        simulated: Whether the working payments are the simulated ones that the shipped case notes tell of.
+        progress: Told how far it is.
+
+    Documents that are gone from a folder leave the index; what came from other folders stays.
+    """
+    from retrieval import read_documents
+
+    with open_index(settings) as index:
+        if paths is not None:
+            found = (document for path in paths for document in read_documents(path))
+            return index.sync(found, prune=[path for path in paths if path.is_dir()], progress=progress)
+        folders = [settings.corpus_shipped, *([settings.corpus_written] if settings.corpus_written.is_dir() else [])]
+        return index.sync(_corpus(settings, folders, simulated), prune=folders, progress=progress)
+
+
+def rebuild_index(settings: Settings, *, progress: "ProgressLine | None" = None) -> "SyncReport":
+    """Build the index anew with the embedding model now set; the old one serves until it is complete."""
+    with open_index(settings) as index:
+        return index.rebuild(progress=progress)
+
+
+def _corpus(settings: Settings, folders: Sequence[Path], simulated: bool) -> "Iterator[Document | ReadFailure]":
+    from retrieval import Document, read_documents
+
+    users_own = settings.corpus != Path()
+    for folder in folders:
+        for entry in read_documents(folder):
+            shipped = folder == settings.corpus_shipped and not users_own
+            if shipped and isinstance(entry, Document):
+                collection = entry.metadata.get("collection")
+                if collection not in SHIPPED or (collection == _ONLY_WITH_SIMULATED and not simulated):
+                    continue
+            yield entry

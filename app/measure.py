@@ -1,12 +1,14 @@
 """Measurements of the desk as it stands: its answers with Ragas, the drift of its payments with Evidently."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.corpus import make_answerer, open_index
 from app.settings import Settings, SettingsError
+
+DAY_SECONDS = 86_400
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from eval.drift import DriftResult
     from eval.questions import Question
     from eval.rag import RagResult
-    from fraud_model.schema import TransactionSchema
+    from fraud_model.scorer import Scorer
     from retrieval import Index
 
 
@@ -66,15 +68,16 @@ def measure_drift(settings: Settings, *, progress: "ProgressLine | None" = None)
     from fraud_model.scorer import Scorer
 
     scorer = Scorer.load("champion", tracking_uri=settings.mlflow_uri)
-    current = _last_days(settings, scorer.schema)
-    scored = _with_features(settings, scorer.schema, current)
-    scored["fraud_probability"] = scorer.predict(scored)
+    scored, window = score_last_days(settings, scorer)
     return run_drift(
         scorer.reference,
         scored,
         tracking_uri=settings.mlflow_uri,
         artifact_root=settings.mlflow_artifacts,
         model_version=scorer.model_version,
+        threshold=scorer.threshold,
+        days=float(settings.alert_days),
+        window=window,
         progress=progress,
     )
 
@@ -101,3 +104,19 @@ def _about_indexed_documents(questions: "list[Question]", index: "Index") -> "li
     """The questions whose gold passages can be found: shipped case notes are not indexed with the user's payments."""
     known = set(index.document_ids())
     return [question for question in questions if all(gold.document_id in known for gold in question.gold)]
+
+
+def score_last_days(settings: Settings, scorer: "Scorer") -> "tuple[pd.DataFrame, str]":
+    """The working payments' last `alert_days`: features and `fraud_probability`, and the days in words (UTC)."""
+    from fraud_model.data import read_transactions
+    from fraud_model.features import compute_features
+
+    schema = scorer.schema
+    frame = read_transactions(settings.transactions_path, schema)
+    times = schema.times(frame)
+    recent = times > int(times.max()) - settings.alert_days * DAY_SECONDS
+    features = compute_features(frame[recent], schema, history=frame[~recent])
+    scores = scorer.score(frame[recent], history=frame[~recent])
+    first, last = (datetime.fromtimestamp(int(edge), UTC) for edge in (times[recent].min(), times[recent].max()))
+    window = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    return features.assign(fraud_probability=scores["fraud_probability"].to_numpy()), window

@@ -226,6 +226,16 @@ def _source(settings: Settings, data: Path | None, schema: str | None) -> dict[s
     }
 
 
+def works_on_simulated(settings: Settings) -> bool:
+    """Whether the desk works on simulated payments; a new home will."""
+    return is_simulated(State.read(settings.home / STATE_NAME).values.get("source") or {"rows": 0})
+
+
+def is_simulated(source: dict[str, Any]) -> bool:
+    """Whether the working payments are simulated ones."""
+    return "rows" in source
+
+
 def _identity(source: dict[str, Any]) -> str:
     import hashlib
 
@@ -332,7 +342,7 @@ def _documents(settings: Settings, state: State, summary: UpSummary, say: Say, p
 
     say(f"[4/{STEPS}] Run report: {settings.corpus_written / 'run_reports'}")
     say(f"[5/{STEPS}] Documents: indexing case notes, guides, policies, reports")
-    report = sync_corpus(settings, None, progress=progress)
+    report = sync_corpus(settings, None, simulated=is_simulated(state.values["source"]), progress=progress)
     for failure in report.failed:
         line = f"{failure.source}: {failure.reason}"
         say(f"      not indexed: {line}")

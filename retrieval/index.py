@@ -9,7 +9,7 @@ Any number of processes may read; one may write.
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -117,7 +117,7 @@ class Index:
         self,
         documents: Iterable[Document | ReadFailure],
         *,
-        prune: bool = False,
+        prune: bool | Sequence[Path] = False,
         progress: ProgressCallback | None = None,
     ) -> SyncReport:
         """Bring the index to what these documents say; unchanged ones cost a hash.
@@ -127,7 +127,8 @@ class Index:
         Args:
             documents: Any iterable; failures among them (from `read_documents`) are reported and their older version
                 kept.
-            prune: Also delete every indexed document that is not among them.
+            prune: Also delete every indexed document that is not among them; with folders, only those that were read
+                from below one of these, so that what came from elsewhere stays.
             progress: Called with rate and time left.
 
         Raises:
@@ -221,6 +222,12 @@ class Index:
             raise InputError(f"{document_id}: no such document in the index")
         return document.text
 
+    def document_ids(self) -> list[str]:
+        """Ids of all documents, sorted."""
+        with self._guard:
+            self._follow()
+            return sorted(self._store.manifest.hashes())
+
     def status(self) -> IndexStatus:
         """Counts, sizes, model, last sync and failures; loads no model."""
         with self._guard:
@@ -246,6 +253,14 @@ class Index:
                 bytes=bytes_on_disk(self.path),
                 failures=tuple(manifest.failures()),
             )
+
+    def term_weights(
+        self, terms: Iterable[str], as_of: datetime | str | None = None, where: Mapping[str, Any] | None = None
+    ) -> dict[str, float]:
+        """Inverse document frequency of index terms over what a search may see; highest for unknown terms."""
+        with self._guard:
+            self._follow()
+            return self._searcher.term_weights(list(terms), as_of, where)
 
     def encode_query(self, texts: list[str]) -> Any:
         """Unit vectors of texts by the index's own model, float32, shape (len(texts), dimension)."""

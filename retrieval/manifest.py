@@ -137,6 +137,10 @@ class Manifest:
         """Content hash of every document, by id."""
         return dict(self._db.execute("SELECT id, hash FROM documents"))
 
+    def sources(self) -> dict[str, str]:
+        """Source of every document, by id."""
+        return dict(self._db.execute("SELECT id, source FROM documents"))
+
     def ids_of_source(self, source: str) -> list[str]:
         """Documents with this id, or whose source is this path (for tables: the path before `#`)."""
         rows = self._db.execute(
@@ -150,7 +154,9 @@ class Manifest:
         row = self._db.execute(
             "SELECT id, title, source, text, metadata, visible_from FROM documents WHERE id = ?", (document_id,)
         ).fetchone()
-        return StoredDocument(*row[:4], json.loads(row[4]), row[5]) if row else None
+        if row is None:
+            return None
+        return StoredDocument(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5])
 
     def outlines(self) -> list[tuple[str, float, Metadata]]:
         """Id, time from which it is visible, and metadata of every document, by id."""
@@ -275,4 +281,4 @@ def _passage(row: tuple[Any, ...]) -> StoredPassage:
     scales = np.frombuffer(row[10], dtype=np.float32)
     vectors = np.frombuffer(row[9], dtype=np.int8).reshape(len(scales), -1)
     terms, counts = np.frombuffer(row[7], dtype=np.uint64), np.frombuffer(row[8], dtype=np.uint16)
-    return StoredPassage(*row[:7], terms, counts, vectors, scales)
+    return StoredPassage(row[0], row[1], row[2], row[3], row[4], row[5], row[6], terms, counts, vectors, scales)

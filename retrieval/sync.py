@@ -8,9 +8,10 @@ journal still names and the manifest does not know is removed from Chroma at the
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -68,8 +69,8 @@ class Sync:
         self._done = 0
         self._total: int | None = None
 
-    def run(self, documents: Iterable[Document | ReadFailure], *, prune: bool) -> SyncReport:
-        """Sync, and delete what was not among `documents` if `prune`.
+    def run(self, documents: Iterable[Document | ReadFailure], *, prune: bool | Sequence[Path]) -> SyncReport:
+        """Sync, and delete what was not among `documents`: all of it, or what came from below some folders.
 
         Raises:
             InputError: If `prune` would empty an index because nothing at all was read.
@@ -98,7 +99,7 @@ class Sync:
             if self._done % 500 == 0:
                 self._report("reading documents")
         self._flush()
-        gone = [document_id for document_id in known if document_id not in seen] if prune else []
+        gone = [document_id for document_id in self._prunable(known, prune) if document_id not in seen]
         if gone and not seen:
             raise InputError(
                 f"nothing was read, and {len(gone)} documents are indexed; to empty the index, delete them by name"
@@ -110,8 +111,9 @@ class Sync:
             updated=changed["updated"],
             deleted=len(gone),
             unchanged=changed["unchanged"],
-            failed=len(self._failures),
-            failures=tuple(self._failures),
+            failed=tuple(self._failures),
+            total=self._store.manifest.counts()[0],
+            index_version=self._store.version,
             masked=dict(self._masked),
             seconds=time.monotonic() - self._started,
         )
@@ -124,7 +126,24 @@ class Sync:
             self._take(document, content_hash)
         self._flush()
         self._finish()
-        return SyncReport(added=self._done, seconds=time.monotonic() - self._started)
+        return SyncReport(
+            added=self._done,
+            total=self._store.manifest.counts()[0],
+            index_version=self._store.version,
+            seconds=time.monotonic() - self._started,
+        )
+
+    def _prunable(self, known: Iterable[str], prune: bool | Sequence[Path]) -> list[str]:
+        """Documents that this sync may delete: none, all, or those whose source lies below one of the folders."""
+        if isinstance(prune, bool):
+            return list(known) if prune else []
+        folders = {str(folder.resolve()) for folder in prune}
+        sources = self._store.manifest.sources()
+        return [
+            document_id
+            for document_id, source in sources.items()
+            if any(str(above) in folders for above in Path(source).parents)
+        ]
 
     def _fail(self, failure: ReadFailure) -> None:
         logger.warning("%s: %s", failure.source, failure.reason)
@@ -190,8 +209,8 @@ class Sync:
         )
         gone: list[int] = []
         with manifest.transaction():
-            for (document, content_hash), entries in zip(waiting.documents, built, strict=True):
-                gone += manifest.replace(document, content_hash, entries)
+            for (document, content_hash), ready in zip(waiting.documents, built, strict=True):
+                gone += manifest.replace(document, content_hash, ready)
             manifest.clear_journal(numbers)
             manifest.journal(gone)
             store.count_change()

@@ -31,9 +31,10 @@ def sync(
     settings = start()
     from app.corpus import sync_corpus
     from app.serve import hold_home
+    from app.up import works_on_simulated
 
     with hold_home(settings, "frauddesk index sync"):
-        report = sync_corpus(settings, paths or None, progress=ProgressLine())
+        report = sync_corpus(settings, paths or None, simulated=works_on_simulated(settings), progress=ProgressLine())
     for failure in report.failed:
         note(f"failed: {failure.source}: {failure.reason}")
     emit(report.to_dict(), report.to_text(), as_json)
@@ -73,8 +74,11 @@ def delete(source: Annotated[str, typer.Argument(help="Source or document id.")]
     from app.serve import hold_home
 
     with hold_home(settings, "frauddesk index delete"):
-        passages = open_index(settings).delete(source)
-    emit({"deleted": source, "passages": passages}, f"deleted {source}", as_json)
+        count = open_index(settings).delete(source)
+    emit({"source": source, "deleted": count}, f"{count} documents of {source} deleted", as_json)
+    if not count:
+        note(f"frauddesk: the index holds no document {source}; `frauddesk index search` shows the ids")
+        raise typer.Exit(2)
 
 
 def rebuild(as_json: Json = False) -> None:

@@ -30,10 +30,11 @@ def rag(
     from app.measure import measure_answers, parse_gates
 
     result = measure_answers(settings, questions, gates=parse_gates(fail_under or []), progress=ProgressLine())
-    emit(result.to_dict(), result.to_text(), as_json)
-    if result.failed_gates:
-        for gate in result.failed_gates:
-            note(f"gate failed: {gate}")
+    emit(result.to_dict(), result.report_markdown, as_json)
+    if not result.passed:
+        for gate in result.gates:
+            if not gate.passed:
+                note(f"frauddesk: gate failed: {gate.metric} is {gate.value:.4f}, under {gate.least:g}")
         raise typer.Exit(1)
 
 
@@ -43,4 +44,4 @@ def drift(as_json: Json = False) -> None:
     from app.measure import measure_drift
 
     result = measure_drift(settings, progress=ProgressLine())
-    emit(result.to_dict(), result.to_text(), as_json)
+    emit(result.to_dict(), result.report_markdown, as_json)
