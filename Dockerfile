@@ -12,7 +12,7 @@ WORKDIR /desk
 COPY constraints.txt pyproject.toml README.md ./
 RUN pip install --no-compile -c constraints.txt --extra-index-url "$TORCH_INDEX" torch
 # Dependencies first, from the metadata alone, so that a change of code does not install them again.
-RUN mkdir app retrieval fraud_model eval \
+RUN for package in app retrieval fraud_model eval; do mkdir $package && touch $package/__init__.py; done \
     && pip install --no-compile -c constraints.txt setuptools \
     && pip install --no-compile -c constraints.txt --no-build-isolation -e ".[$EXTRAS]" \
     && (python -m compileall -q -j 0 /opt/venv/lib >/dev/null 2>&1 || true)
@@ -21,7 +21,7 @@ COPY retrieval retrieval
 COPY fraud_model fraud_model
 COPY eval eval
 COPY docs_corpus docs_corpus
-RUN python -m compileall -q app retrieval fraud_model eval
+RUN pip install --no-deps --no-build-isolation -e . && python -m compileall -q app retrieval fraud_model eval
 
 FROM python:3.11-slim
 RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 \
