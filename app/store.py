@@ -231,6 +231,27 @@ class Store:
         with self.engine.connect() as connection:
             return [dict(columns) for columns in connection.scalars(query)]
 
+    def holds_decisions(self) -> bool:
+        """Whether anybody has decided on an alert, or payments were recorded: work that must not be lost."""
+        with self.engine.connect() as connection:
+            return any(
+                connection.execute(select(table.c.id).limit(1)).first() is not None
+                for table in (tables.dispositions, tables.transactions)
+            )
+
+    def withdraw_alerts(self, who: str, reason: str) -> int:
+        """Removes every alert on which nobody has ever decided, with a line in the audit trail.
+
+        Returns:
+            How many were removed.
+        """
+        decided = select(tables.dispositions.c.alert_id)
+        with self.engine.begin() as connection:
+            gone = connection.execute(tables.alerts.delete().where(tables.alerts.c.id.not_in(decided))).rowcount
+            if gone:
+                _audit(connection, who, "withdraw_alerts", "", {"alerts": gone, "reason": reason})
+            return gone
+
     def audit(self, who: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> None:
         """Adds a line to the audit trail."""
         with self.engine.begin() as connection:

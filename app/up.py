@@ -168,6 +168,8 @@ def _transactions(
         summary.reused.append("transactions")
     else:
         columns = load_schema(schema or "paysim")
+        if known is not None:
+            _make_room(settings, known["name"], wanted["name"], summary)
         if data is None:
             say(f"[1/{STEPS}] Transactions: simulating {settings.simulated_rows:,}")
             frame = _simulated(settings)
@@ -181,6 +183,25 @@ def _transactions(
     summary.data, summary.schema = wanted["name"], columns.name
     summary.transactions, summary.frauds = len(frame), int((labels == 1).sum())
     return frame, columns
+
+
+def _make_room(settings: Settings, before: str, after: str, summary: UpSummary) -> None:
+    """Withdraw the alerts on other payments; refuse where analysts have already decided on some."""
+    from app.store import Store
+    from fraud_model.errors import InputError
+
+    store = Store(settings.desk_database)
+    try:
+        if store.holds_decisions():
+            raise InputError(
+                f"{settings.home} holds decisions on other payments ({before}); "
+                "give the new data a home of their own: FRAUDDESK_HOME=another/folder"
+            )
+        withdrawn = store.withdraw_alerts(getpass.getuser(), f"the desk now works on {after}")
+    finally:
+        store.close()
+    if withdrawn:
+        summary.warnings.append(f"{withdrawn} undecided alerts on {before} were withdrawn")
 
 
 def _simulated(settings: Settings) -> "pd.DataFrame":
