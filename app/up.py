@@ -168,14 +168,14 @@ def _transactions(
         summary.reused.append("transactions")
     else:
         columns = load_schema(schema or "paysim")
-        if known is not None:
-            _make_room(settings, known["name"], wanted["name"], summary)
         if data is None:
             say(f"[1/{STEPS}] Transactions: simulating {settings.simulated_rows:,}")
             frame = _simulated(settings)
         else:
             say(f"[1/{STEPS}] Transactions: reading {data}")
             frame = _checked(data, columns, summary, say)
+        if known is not None:
+            _make_room(settings, known["name"], wanted["name"], summary)
         write_table(frame, working)
         # A new source makes the later steps' work stale: their keys name the source's digest.
         state.record(source=wanted, schema=columns.to_dict(), data_id=_identity(wanted))
