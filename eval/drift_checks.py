@@ -17,7 +17,9 @@ _UNSEEN_SHARE = 0.005
 # Text that nearly every row has for itself is an identifier: its distribution says nothing.
 _IDENTIFIER_SHARE, _IDENTIFIER_ROWS = 0.5, 100
 # Alerts against what the reference would give: a ratio beyond these, and beyond chance.
-_ALERTS_WATCH, _ALERTS_ACT, _ALERTS_Z = 1.5, 2.0, 3.0
+_ALERTS_WATCH, _ALERTS_ACT = 1.5, 2.0
+# Standard errors beyond which two shares differ: with fifty columns a window, two or three would cry wolf each week.
+_BEYOND_CHANCE = 4.0
 
 
 @dataclass(frozen=True)
@@ -158,10 +160,8 @@ def alert_volume(reference: pd.Series, current: pd.Series, threshold: float, day
     sizes = [max(len(before), 1), max(len(after), 1)]
     rates = [count / size for count, size in zip(counts, sizes, strict=True)]
     per_day = counts[1] / days if days else float("nan")
-    pooled = sum(counts) / sum(sizes)
-    spread = float(np.sqrt(pooled * (1 - pooled) * (1 / sizes[0] + 1 / sizes[1])))
     verdict = STABLE
-    if spread > 0 and abs(rates[1] - rates[0]) / spread > _ALERTS_Z:
+    if abs(rates[1] - rates[0]) > _BEYOND_CHANCE * _spread(rates, sizes):
         more, less = max(rates), min(rates)
         ratio = more / less if less > 0 else np.inf
         verdict = ACT if ratio >= _ALERTS_ACT else WATCH if ratio >= _ALERTS_WATCH else STABLE
@@ -182,7 +182,9 @@ def _judge(
     notes = []
     if len(current) and missing[1] == 1.0 and missing[0] < 1.0:
         notes.append("every value is missing")
-    elif missing[1] - missing[0] >= _MISSING_MORE:
+    elif missing[1] - missing[0] >= max(
+        _MISSING_MORE, _BEYOND_CHANCE * _spread(missing, [len(reference), len(current)])
+    ):
         notes.append(f"missing values rose from {missing[0]:.1%} to {missing[1]:.1%}")
     if found.unseen_share >= _UNSEEN_SHARE:
         names = ", ".join(_unseen(found, current))
@@ -204,6 +206,13 @@ def _judge(
         note=note,
     )
     return drift, [DataCheck(column, WATCH, text) for text in notes]
+
+
+def _spread(shares: Sequence[float], rows: Sequence[int]) -> float:
+    """Standard error of the difference of two shares in [0, 1] if they were one."""
+    sizes = [max(size, 1) for size in rows]
+    pooled = sum(share * size for share, size in zip(shares, sizes, strict=True)) / sum(sizes)
+    return float(np.sqrt(pooled * (1 - pooled) * sum(1 / size for size in sizes)))
 
 
 def _unseen(found: Comparison, current: pd.Series, most: int = 5) -> list[str]:
