@@ -23,7 +23,7 @@ and `cards`; any other comes from a small TOML file:
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
@@ -268,7 +268,7 @@ def _typed(name: str, value: Any, where: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise SchemaError(f"{where}: label_delay_days must be a number of days, not {value!r}")
         return float(value)
-    if name == "origin" and isinstance(value, datetime):
+    if name == "origin" and isinstance(value, date):  # TOML has dates and times of its own
         return value.isoformat()
     if value is not None and not isinstance(value, str):
         raise SchemaError(f"{where}: {name} must be text, not {value!r}")
