@@ -20,7 +20,7 @@ from retrieval.text import Span
 
 if TYPE_CHECKING:
     import torch
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Encoding
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 

@@ -88,7 +88,7 @@ class _SentenceTransformerEncoder:
         from sentence_transformers import SentenceTransformer
 
         self._model: Any = SentenceTransformer(str(folder), device="cpu")
-        self.dimension = int(self._model.get_sentence_embedding_dimension())
+        self.dimension = int(self._model.get_sentence_embedding_dimension() or 0)
 
     def encode(self, texts: Sequence[str], *, exact: bool = False) -> np.ndarray:
         vectors = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
@@ -122,7 +122,7 @@ def load_encoder(folder: Path) -> Encoder:
 
 @lru_cache(maxsize=16)
 def _weights_hash(folder: str) -> str:
-    """Hash of the weight files' sizes and first and last bytes; 1 ms, where hashing all would take as long as loading."""
+    """Hash of the files' sizes, first and last bytes: 1 ms, where hashing all takes as long as loading."""
     digest = hashlib.sha256()
     for path in sorted(Path(folder).glob("*")):
         if path.suffix in {".safetensors", ".bin", ".json", ".txt"}:

@@ -262,9 +262,12 @@ class Index:
             self._follow()
             return self._searcher.term_weights(list(terms), as_of, where)
 
-    def encode_query(self, texts: list[str]) -> Any:
-        """Unit vectors of texts by the index's own model, float32, shape (len(texts), dimension)."""
-        return self._searcher.embedding.encode(texts, exact=True)
+    def encode(self, texts: list[str], *, exact: bool = False) -> Any:
+        """Unit vectors of texts by the index's own model, float32, shape (len(texts), dimension).
+
+        `exact` asks for float32 arithmetic, as for a question; many sentences are encoded in the faster format.
+        """
+        return self._searcher.embedding.encode(texts, exact=exact)
 
     def hold_writer(self) -> None:
         """Keep the right to write until `release_writer`, as a serving desk does.

@@ -132,12 +132,14 @@ def _docx(path: Path, document_id: str) -> Iterator[Document]:
     yield Document(document_id, title or _title_of(path), "\n\n".join(block for block in blocks if block), {})
 
 
-class _HtmlText(HTMLParser):
-    """Visible text of a page: headings as Markdown headings, blocks apart; scripts, styles and hidden parts left out."""
+_SKIPPED_TAGS = frozenset(("script", "style", "template", "noscript", "head", "svg", "iframe", "object"))
+_BLOCK_TAGS = frozenset(("p", "div", "section", "article", "header", "footer", "tr", "li", "ul", "ol", "table", "br"))
+_BLOCK_TAGS |= frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "pre", "dd", "dt"))
+_VOID_TAGS = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"))
 
-    _SKIPPED = frozenset(("script", "style", "template", "noscript", "head", "svg", "iframe", "object"))
-    _BLOCKS = frozenset("p div section article header footer tr li ul ol table br h1 h2 h3 h4 h5 h6 pre dd dt".split())
-    _VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+
+class _HtmlText(HTMLParser):
+    """Visible text of a page, headings as Markdown headings, blocks apart; scripts and hidden parts left out."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -151,9 +153,9 @@ class _HtmlText(HTMLParser):
             self._in_title = True
         style = re.sub(r"\s", "", dict(attrs).get("style") or "").lower()
         concealed = "hidden" in dict(attrs) or "display:none" in style or "visibility:hidden" in style
-        if tag not in self._VOID and (self._hidden or tag in self._SKIPPED or concealed):
+        if tag not in _VOID_TAGS and (self._hidden or tag in _SKIPPED_TAGS or concealed):
             self._hidden.append(tag)
-        elif tag in self._BLOCKS:
+        elif tag in _BLOCK_TAGS:
             self.parts.append("\n\n")
             if re.fullmatch(r"h[1-6]", tag):
                 self.parts.append("#" * int(tag[1]) + " ")
@@ -164,7 +166,7 @@ class _HtmlText(HTMLParser):
         if tag in self._hidden:
             while self._hidden and self._hidden.pop() != tag:
                 pass
-        elif tag in self._BLOCKS and not self._hidden:
+        elif tag in _BLOCK_TAGS and not self._hidden:
             self.parts.append("\n\n")
 
     def handle_data(self, data: str) -> None:

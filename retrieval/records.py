@@ -53,8 +53,9 @@ class SyncReport:
         updated: Changed since the last sync.
         deleted: Removed, because they are gone from what was read.
         unchanged: Already there with the same content.
-        failed: Could not be read or indexed; an older version stays.
-        failures: Each of these with its reason.
+        failed: What could not be read or indexed, each with its reason; an older version stays.
+        total: Documents in the index afterwards.
+        index_version: The index's version afterwards.
         masked: How many card numbers, IBANs, email addresses and phone numbers were hidden in what was written.
         seconds: Wall-clock time.
     """
@@ -63,14 +64,25 @@ class SyncReport:
     updated: int = 0
     deleted: int = 0
     unchanged: int = 0
-    failed: int = 0
-    failures: tuple[ReadFailure, ...] = ()
+    failed: tuple[ReadFailure, ...] = ()
+    total: int = 0
+    index_version: str = ""
     masked: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
-        return asdict(self) | {"masked": dict(self.masked), "failures": [asdict(entry) for entry in self.failures]}
+        failures = [asdict(entry) for entry in self.failed]
+        return asdict(self) | {"failed": len(failures), "failures": failures, "masked": dict(self.masked)}
+
+    def to_text(self) -> str:
+        """One line for the terminal."""
+        counts = [f"{getattr(self, name):,} {name}" for name in ("added", "updated", "deleted", "unchanged")]
+        hidden = sum(self.masked.values())
+        masked = f"; {hidden:,} private numbers masked" if hidden else ""
+        return (
+            f"{', '.join(counts)}, {len(self.failed):,} failed in {self.seconds:.1f} s{masked}; {self.total:,} in all"
+        )
 
 
 @dataclass(frozen=True)
@@ -111,3 +123,17 @@ class IndexStatus:
         """JSON values."""
         failures = [{"source": source, "reason": reason} for source, reason in self.failures]
         return asdict(self) | {"collections": dict(self.collections), "failures": failures}
+
+    def to_text(self) -> str:
+        """A few lines for the terminal."""
+        collections = ", ".join(f"{name} {count:,}" for name, count in self.collections.items())
+        agree = "" if self.consistent else "  (views differ: the next sync puts that right)"
+        lines = [
+            f"documents  {self.documents:,}  ({collections})" if collections else f"documents  {self.documents:,}",
+            f"passages   {self.passages:,} · vectors {self.vectors:,} · keyword {self.keyword_passages:,}{agree}",
+            f"model      {self.embedding_model} · {self.chunking}",
+            f"last sync  {self.last_sync or 'never'} · version {self.version}",
+            f"size       {self.bytes / 2**20:.1f} MB in {self.path}",
+        ]
+        lines += [f"not read   {source}: {reason}" for source, reason in self.failures]
+        return "\n".join(lines)

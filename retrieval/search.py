@@ -16,6 +16,7 @@ import numpy as np
 from retrieval.embedding import Embedding
 from retrieval.errors import InputError
 from retrieval.identifiers import find_identifiers, identifier_term
+from retrieval.keyword import idf
 from retrieval.manifest import StoredDocument, StoredPassage
 from retrieval.masking import mask
 from retrieval.records import Hit
@@ -84,6 +85,14 @@ class Searcher:
             }
         return [_hit(entry, document) for entry in chosen if (document := texts[entry.owner]) is not None]
 
+    def term_weights(self, names: list[str], as_of: Any, where: Mapping[str, Any] | None) -> dict[str, float]:
+        """Inverse document frequency of each term over the visible passages."""
+        with self._lock:
+            view = self.view()
+            visible = view.visible_passages(view.visible_documents(as_of, where))
+            count = int(visible.sum())
+            return {name: idf(view.keyword.frequency(name, visible), count) for name in names}
+
     def _scored(
         self, query: str, view: View, documents: np.ndarray, visible: np.ndarray, as_of: Any, count: int
     ) -> list[Scored]:
@@ -139,11 +148,11 @@ def _identifier_bonus(view: View, named: list[str], visible: np.ndarray) -> tupl
 
     1 to 2 for the share of the identifiers that a passage's document names, 1 more for a document that is one.
     """
-    bonus: Counter[int] = Counter()
+    bonus: dict[int, float] = {}
     for name in named:
         rows, _ = view.keyword.postings(identifier_term(name))
         for position in rows[visible[rows]].tolist():
-            bonus[position] += 1 / len(named)
+            bonus[position] = bonus.get(position, 0.0) + 1 / len(named)
     total = {position: 1 + share for position, share in bonus.items()}
     own = {owner for name in named for owner in view.named(name)}
     if own:

@@ -4,6 +4,7 @@ M. F. Porter (1980), "An algorithm for suffix stripping", Program 14(3), written
 """
 
 from functools import lru_cache
+from itertools import pairwise
 
 _STEP_2 = (
     ("ational", "ate"), ("tional", "tion"), ("enci", "ence"), ("anci", "ance"), ("izer", "ize"), ("abli", "able"),
@@ -55,7 +56,7 @@ def _has_vowel(word: str) -> bool:
 def _measure(word: str) -> int:
     """Porter's m: how often a vowel run is followed by a consonant run."""
     kinds = [_is_consonant(word, position) for position in range(len(word))]
-    return sum(1 for before, after in zip(kinds, kinds[1:], strict=False) if after and not before)
+    return sum(1 for before, after in pairwise(kinds) if after and not before)
 
 
 def _ends_in_double_consonant(word: str) -> bool:

@@ -5,24 +5,10 @@ import unicodedata
 from dataclasses import dataclass
 
 from retrieval.stemming import stem
+from retrieval.wordlists import ABBREVIATIONS, STOPWORDS
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _TERM = re.compile(r"[^\W_]+")
-
-STOPWORDS = frozenset(
-    """a about above after again all also am an and any are as at be because been before being below between both but
-    by can could did do does doing down during each few for from further had has have having he her here hers him his
-    how i if in into is it its itself just may me might more most must my no nor not now of off on once only or other
-    our out over own same shall she should so some such than that the their them then there these they this those
-    through to too under until up upon us very was we were what when where which while who whom whose why will with
-    within without would you your""".split()
-)
-
-_ABBREVIATIONS = frozenset(
-    """al approx appr av ave bros ca capt cf co col corp cust dept dr ed eds e.g eg esp est etc ext fig figs gen gov
-    hon i.e ie inc incl jan feb mar apr jun jul aug sep sept oct nov dec jr lt ltd max min mme mr mrs ms mt mts no nos
-    nr op p.a para pp prof ref rep resp rev sec sen sgt sr st subj tel tx u.k u.s vol vs acct amt ph trx txn p""".split()
-)
 
 _BREAK = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[。！？]|\n\s*\n|\n(?=[ \t]*(?:[-*•>|#]|\d{1,3}[.)]\s))")
 _LIST_MARK = re.compile(r"(?:[ \t]*(?:[-*•>]|#{1,6}|\d{1,3}[.)])[ \t]+)+")
@@ -101,7 +87,7 @@ def _ends_sentence(text: str, begin: int, dot: int, after: int, end: int) -> boo
     while word_start > begin and not text[word_start - 1].isspace() and text[word_start - 1] not in "(\"'“‘[":
         word_start -= 1
     word = text[word_start:dot].lower()
-    if word in _ABBREVIATIONS:
+    if word in ABBREVIATIONS:
         return False
     if len(word) == 1 and word.isalpha() and text[word_start].isupper():
         return False
