@@ -49,7 +49,9 @@ def evidently_report(
     if label_column is not None and label_column in current.columns and score_column in numeric:
         labels = _add_labels(frames, reference, current, label_column, matured_column)
         for target in labels:
-            metrics += _performance_metrics(target, score_column, days)
+            known = float(frames[1][target].notna().mean())
+            # A part of the window has a part of its days; its share of the rows stands for it.
+            metrics += _performance_metrics(target, score_column, days * known if days else None)
     definition = DataDefinition(numerical_columns=[*numeric, *labels], categorical_columns=categorical)
     # Evidently divides by the number of values, which is nought where a column is all missing.
     with np.errstate(invalid="ignore", divide="ignore"):

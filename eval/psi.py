@@ -167,7 +167,10 @@ def _numeric_bins(values: np.ndarray[Any, np.dtype[np.float32]]) -> Bins:
     upper = np.quantile(known, tenths, method="inverted_cdf").astype(np.float32)
     least = known.min()
     edges = np.unique(np.append(np.nextafter(least, np.float32(-np.inf)), upper))
-    inside = [f"{_short(low)} to {_short(high)}" for low, high in pairwise([least, *edges[1:]])]
+    inside = [
+        _short(high) if low == high else f"{_short(low)} to {_short(high)}"
+        for low, high in pairwise([least, *edges[1:]])
+    ]
     return Bins(True, edges, (), False, (f"< {_short(least)}", *inside, f"> {_short(edges[-1])}", "missing"))
 
 

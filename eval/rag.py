@@ -9,13 +9,14 @@ Nothing here needs a language model or the network. `fail_under={"citation_recal
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from eval.against import TABLE, Against, compare_tables, earlier_table
 from eval.aggregates import METRIC_NAMES, aggregate
 from eval.errors import EvalInputError
 from eval.gates import Gate
@@ -43,6 +44,9 @@ class RagResult:
         worst_markdown: The ten worst answers beside what was expected.
         gates: The bounds asked for and whether they held.
         stale_gold: Gold passages that no longer stand in the documents: the questions need correcting.
+        experiment: MLflow experiment of the run.
+        question_set: Digest of the questions; runs on the same set can be compared without a second thought.
+        against: The comparison with an earlier run; None where none was asked for.
     """
 
     run_id: str
@@ -53,7 +57,8 @@ class RagResult:
     gates: tuple[Gate, ...] = ()
     stale_gold: tuple[str, ...] = ()
     experiment: str = EXPERIMENT
-    question_set: str = field(default="")
+    question_set: str = ""
+    against: Against | None = None
 
     @property
     def passed(self) -> bool:
@@ -74,6 +79,15 @@ class RagResult:
                 for gate in self.gates
             ],
             "stale_gold": list(self.stale_gold),
+            "against": None
+            if self.against is None
+            else {
+                "run_id": self.against.run_id,
+                "shared_questions": self.against.shared,
+                "better": list(self.against.better),
+                "worse": list(self.against.worse),
+                "beyond_chance": [change.metric for change in self.against.changes if change.beyond_chance],
+            },
         }
 
 
@@ -89,6 +103,7 @@ def run_rag(
     fail_under: Mapping[str, float] | None = None,
     embed: Embed | None = None,
     document_text: DocumentText | None = None,
+    against: str | None = None,
     seed: int = 0,
 ) -> RagResult:
     """Ask every question, score, and write one run to MLflow.
@@ -102,28 +117,34 @@ def run_rag(
         params: Settings of the assistant to log: answerer, embedding, k, index version ...
         progress: Told after each question.
         fail_under: Least value of a metric; see `RagResult.gates`.
-        embed: Vectors of texts, for `answer_similarity`; where None, that of the answerer's index if it offers one.
+        embed: Vectors of texts, for `answer_similarity`; where None, `answerer.index.encode_query`.
         document_text: Text of a document by id; where None, `answerer.index.document_text`.
+        against: Id of an earlier run to compare with, question by question.
         seed: Of the confidence intervals.
 
     Raises:
-        EvalInputError: no questions, or a gate on a metric that does not exist.
+        EvalInputError: no questions, a gate on a metric that does not exist, or nothing to compare with.
         TrackingError: the run could not be written.
     """
     if not questions:
         raise EvalInputError("no questions to ask")
     _check_gates(fail_under)
+    before = None if against is None else earlier_table(against, tracking_uri)
     text_of = _forgiving(document_text or _text_source(answerer))
     trials = run_trials(answerer, questions, text_of, progress)
-    embed = embed or getattr(getattr(answerer, "index", None), "embed", None)
+    embed = embed or getattr(getattr(answerer, "index", None), "encode_query", None)
     scores = score_trials(trials, measures_for(trials, embed), progress)
     metrics = aggregate(trials, scores, seed)
     stale = tuple(stale_gold(questions, text_of))
     metrics["gold_passages_stale"] = float(len(stale))
     gates = tuple(Gate(name, least, metrics.get(name, float("nan"))) for name, least in (fail_under or {}).items())
     table = _table(trials, scores)
+    compared = None if against is None or before is None else compare_tables(against, before, table, seed)
     worst = write_worst(trials, scores, table["quality"].to_numpy())
     report = write_report(metrics, trials, gates, stale)
+    if compared is not None:
+        metrics |= compared.metrics()
+        report += "\n" + compared.to_markdown()
     digest = question_set_digest(questions)
     if progress is not None:
         progress(Progress("writing the run to MLflow", 0, None))
@@ -134,13 +155,13 @@ def run_rag(
             metrics=metrics,
             tags={"kind": "rag", "gates": "none" if not gates else ("passed" if _all(gates) else "failed")},
             texts={"report.md": report, "worst_ten.md": worst},
-            tables={"per_question.json": table},
+            tables={TABLE: table},
         ),
         tracking_uri=tracking_uri,
         experiment=experiment,
         artifact_root=artifact_root,
     )
-    return RagResult(logged.run_id, metrics, table, report, worst, gates, stale, experiment, digest)
+    return RagResult(logged.run_id, metrics, table, report, worst, gates, stale, experiment, digest, compared)
 
 
 def _all(gates: Sequence[Gate]) -> bool:

@@ -253,3 +253,24 @@ def test_no_questions_are_refused(good, tracking):
 def test_every_metric_that_can_be_gated_is_measured(measure, good):
     result = measure(good, embed=lambda texts: np.ones((len(texts), 2)))
     assert set(METRIC_NAMES) <= set(result.metrics)
+
+
+def test_a_run_is_held_against_an_earlier_one_question_by_question(measure, good, scripted):
+    before = measure(good)
+    same = measure(good, against=before.run_id)
+    assert same.against.shared == 8
+    assert not any(change.beyond_chance for change in same.against.changes)
+    worse = measure(good.changed(shifted_to_the_next_document(scripted)), against=before.run_id)
+    plain = worse.to_dict()["against"]
+    assert set(plain["worse"]) == {"holds", "holds-and-eyes", "mule", "case", "ignore-and-tell-holds"}
+    assert plain["better"] == []
+    assert {"quality", "citation_precision", "citation_recall"} <= set(plain["beyond_chance"])
+    assert "quote_exactness" not in plain["beyond_chance"]
+    assert worse.metrics["against.citation_recall"] == -1.0
+    assert f"## Against run {before.run_id}" in worse.report_markdown
+
+
+def test_there_must_be_something_to_compare_with(measure, good):
+    with pytest.raises(EvalInputError, match="run 0123 has no table"):
+        measure(good, against="0123")
+    assert good.asked == []
