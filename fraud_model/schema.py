@@ -135,7 +135,7 @@ class TransactionSchema:
                 f"column {self.time}: numbers, but schema {self.name} expects timestamps; "
                 "for integer steps give step_seconds and origin in the schema"
             )
-        stamps = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601" if column.dtype == object else None)
+        stamps = utc_times(column)
         _refuse_missing(stamps, column, "a time such as 2026-06-01T09:30:00Z")
         return stamps.dt.as_unit("s").astype("int64").to_numpy()
 
@@ -231,6 +231,26 @@ def load_schema(schema: "str | Path | TransactionSchema") -> TransactionSchema:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SchemaError(f"schema file {path} is not valid TOML: {error}") from error
     return TransactionSchema.from_dict(values, where=f"schema file {path}")
+
+
+def utc_times(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Timestamps, or ISO 8601 text, as times in UTC; those without a zone are UTC, NaT where there is no time."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return pd.to_datetime(column, utc=True)
+    # Each sort by itself: in a mixed column, pandas 2.3 reads a time without a zone in the zone of the row before.
+    zoned = np.array([_has_zone(value) for value in column], dtype=bool)
+    stamps = np.full(len(column), np.datetime64("NaT", "ns"))
+    for rows in (zoned, ~zoned):
+        parsed = pd.to_datetime(column[rows], utc=True, errors="coerce", format="ISO8601")
+        stamps[rows] = parsed.dt.tz_localize(None).to_numpy()
+    return pd.Series(stamps, index=column.index, name=column.name).dt.tz_localize("UTC")
+
+
+def _has_zone(value: object) -> bool:
+    if not isinstance(value, str):
+        return getattr(value, "tzinfo", None) is not None
+    time = value[10:]  # after the date, which has its own minus signs
+    return "+" in time or "-" in time or time.rstrip().endswith(("Z", "z"))
 
 
 def _parse_time(text: str, where: str) -> datetime:

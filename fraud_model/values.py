@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fraud_model.schema import TransactionSchema
+from fraud_model.schema import TransactionSchema, utc_times
 
 Array = np.ndarray[Any, Any]
 Level = Literal["error", "warning"]
@@ -192,7 +192,7 @@ def _timestamps(column: pa.Array) -> "pd.Series[Any]":
         return series.dt.as_unit("ns").dt.tz_localize("UTC")
     if _is_text(kind):
         texts = pd.Series(pc.utf8_trim_whitespace(column).to_pandas(), dtype=object)
-        return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601").dt.as_unit("ns")
+        return utc_times(texts).dt.as_unit("ns")
     return pd.Series(np.full(len(column), np.datetime64("NaT", "ns"))).dt.tz_localize("UTC")
 
 
