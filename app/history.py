@@ -46,11 +46,15 @@ class History:
             self._recorded = pd.concat(parts, ignore_index=True) if parts else self._recorded
 
     def aligned(self, payments: pd.DataFrame) -> pd.DataFrame:
-        """`payments` with payer, payee and id in the type that past payments have, where the values allow it."""
+        """`payments` with time, payer, payee and id in the type that past payments have, where the values allow it."""
         aligned = payments.copy()
         for column in (self.schema.payer, self.schema.payee, self.schema.transaction_id):
             if column in aligned.columns and column in self.frame.columns:
                 aligned[column] = aligned[column].astype(self.frame[column].dtype, errors="ignore")
+        kept = self.frame[self.schema.time]
+        if pd.api.types.is_datetime64_any_dtype(kept):
+            moments = pd.to_datetime(pd.Series(self.schema.times(aligned), index=aligned.index), unit="s", utc=True)
+            aligned[self.schema.time] = moments if kept.dt.tz is not None else moments.dt.tz_localize(None)
         return aligned
 
     def around(self, payments: pd.DataFrame) -> pd.DataFrame:

@@ -8,35 +8,49 @@ OPEN = "open"
 NEEDS_INFORMATION = "needs_information"
 CONFIRMED_FRAUD = "confirmed_fraud"
 LEGITIMATE = "legitimate"
+INCONCLUSIVE = "inconclusive"
 
 STATES: dict[str, str] = {
     OPEN: "Open",
     NEEDS_INFORMATION: "Needs information",
     CONFIRMED_FRAUD: "Confirmed fraud",
     LEGITIMATE: "Legitimate",
+    INCONCLUSIVE: "Inconclusive",
 }
 UNDECIDED = (OPEN, NEEDS_INFORMATION)
+DECIDED = (CONFIRMED_FRAUD, LEGITIMATE, INCONCLUSIVE)
 
+# The codes of the disposition policy that ships with the documents; W codes keep an alert open.
 REASON_CODES: dict[str, dict[str, str]] = {
     CONFIRMED_FRAUD: {
-        "account_takeover": "Account takeover",
-        "mule_chain": "Mule chain",
-        "credential_testing": "Credential testing",
-        "merchant_collusion": "Merchant collusion",
-        "structuring": "Structuring",
-        "social_engineering": "Social engineering",
-        "other_fraud": "Other fraud",
+        "F01": "Account takeover",
+        "F02": "Mule account or chain",
+        "F03": "Credential testing",
+        "F04": "Merchant collusion",
+        "F05": "Structuring",
+        "F06": "Customer deceived",
+        "F07": "First-party fraud",
+        "F08": "Synthetic identity",
+        "F09": "Other fraud",
     },
     LEGITIMATE: {
-        "customer_confirmed": "Customer confirmed",
-        "known_payee": "Known payee",
-        "expected_pattern": "Expected pattern",
-        "other_legitimate": "Other",
+        "L01": "Customer confirmed",
+        "L02": "One-off purchase",
+        "L03": "New genuine payee",
+        "L04": "Own account",
+        "L05": "Business pattern",
+        "L06": "Data error, duplicate",
     },
     NEEDS_INFORMATION: {
-        "customer_not_reached": "Customer not reached",
-        "documents_requested": "Documents requested",
-        "other_bank_asked": "Other bank asked",
+        "W01": "Call-back awaited",
+        "W02": "Documents asked for",
+        "W03": "Other bank asked",
+    },
+    INCONCLUSIVE: {
+        "N01": "Customer not reached",
+        "N02": "Contradicting evidence",
+        "N03": "Other side silent",
+        "N04": "Too small to pursue",
     },
 }
 
@@ -123,7 +137,7 @@ class Precedent:
         quote: Exact part of the note, `[start, end)` of its text.
         start: First character of the quote.
         end: Character after the quote.
-        similarity: The search score.
+        similarity: Cosine of note and payment in words, in [-1, 1].
         shared_accounts: Accounts of this payment that the case names.
     """
 

@@ -180,7 +180,7 @@ class Store:
             _audit(connection, analyst, "decide", f"alert {alert_id}", {"decision": decision, "reason": reason_code})
         del values["previous_state"]
         made = {**values, "id": int(key[0]) if key else 0, "decided_at": _moment(now)}
-        return Disposition(**made)  # type: ignore[arg-type]
+        return Disposition(**made)
 
     def undo(self, alert_id: int, analyst: str) -> Alert:
         """Takes back the decision in force; it stays in the record, marked as taken back.

@@ -1,0 +1,88 @@
+"""The page as a whole: header, tabs, theme; mounted at the root of the service."""
+
+import logging
+
+import gradio as gr
+from fastapi import FastAPI
+
+from app.desk import Desk
+from app.errors import message_of
+from app.ui import format as show
+from app.ui.ask import AskPage
+from app.ui.documents import DocumentsPage
+from app.ui.models import ModelsPage
+from app.ui.panel import panel
+from app.ui.quality import QualityPage
+from app.ui.queue import QueuePage
+from app.ui.score import ScorePage
+from app.ui.theme import SCRIPT, STYLE, desk_theme
+
+log = logging.getLogger(__name__)
+
+_MARK = (
+    "<svg viewBox='0 0 24 24' width='22' height='22' aria-hidden='true'><path d='M12 2.5 4 5.6v5.9c0 4.7 3.3 8.4 8 10"
+    " 4.7-1.6 8-5.3 8-10V5.6z' fill='none' stroke='currentColor' stroke-width='1.8'/><path d='M8.2 14.5v-3"
+    "M12 14.5V8.2M15.8 14.5v-4.5' stroke='currentColor' stroke-width='1.8' stroke-linecap='round'/></svg>"
+)
+# Uploads and results are gone a day after they were made; looked at every hour.
+_DELETE_CACHE = (3_600, 86_400)
+
+
+def build_page(desk: Desk) -> gr.Blocks:
+    """The page, working on a desk."""
+    with gr.Blocks(title="Fraud Desk", analytics_enabled=False, fill_width=True, delete_cache=_DELETE_CACHE) as demo:
+        header = panel(_header(None), elem_id="fd-header")
+        with gr.Tabs(elem_id="fd-pages"):
+            with gr.Tab("Queue", id="queue"):
+                QueuePage(desk).build(demo)
+            with gr.Tab("Ask", id="ask"):
+                AskPage(desk).build(demo)
+            with gr.Tab("Score", id="score"):
+                ScorePage(desk).build(demo)
+            with gr.Tab("Documents", id="documents") as documents:
+                DocumentsPage(desk).build(documents)
+            with gr.Tab("Models", id="models") as models:
+                ModelsPage(desk).build(models)
+            with gr.Tab("Quality", id="quality") as quality:
+                QualityPage(desk).build(quality)
+        demo.load(
+            lambda: _header(desk), outputs=[header], show_progress="hidden", api_visibility="private", queue=False
+        )
+    demo.queue(max_size=64, default_concurrency_limit=4)
+    return demo
+
+
+def mount(app: FastAPI, desk: Desk) -> FastAPI:
+    """The service with the page at its root; every route of its own must be there already."""
+    return gr.mount_gradio_app(
+        app,
+        build_page(desk),
+        path="/",
+        theme=desk_theme(),
+        css=STYLE.read_text(encoding="utf-8"),
+        js=SCRIPT.read_text(encoding="utf-8"),
+        footer_links=[],
+        # Recorded runs would keep payments in the browser's storage.
+        run_history=False,
+        show_error=False,
+        max_file_size=f"{desk.settings.max_upload_mb}mb",
+        ssr_mode=False,
+    )
+
+
+def _header(desk: Desk | None) -> str:
+    model = "<span class='fd-chip'>loading the model</span>" if desk is None else _model_chip(desk)
+    return (
+        f"<div class='fd-brand'>{_MARK}<span>Fraud Desk</span></div><div class='fd-header-end'>{model}"
+        "<a class='fd-link' href='/docs' target='_blank' rel='noopener'>API</a>"
+        "<button type='button' class='fd-button' data-theme-toggle aria-label='Dark colours' aria-pressed='false'>"
+        "<span class='fd-only-light'>☾</span><span class='fd-only-dark'>☀</span></button></div>"
+    )
+
+
+def _model_chip(desk: Desk) -> str:
+    try:
+        return f"<span class='fd-chip fd-chip-good'>Model version {show.text(desk.scorer.model_version)}</span>"
+    except Exception as error:
+        log.warning("the header shows no model: %s", error)
+        return f"<span class='fd-chip fd-chip-bad' title='{show.text(message_of(error))}'>No model</span>"
