@@ -27,6 +27,7 @@ START = datetime(2026, 6, 1, tzinfo=UTC)
 FRAUD_SHARE = 0.005
 LOOKALIKE_SHARE = 0.010
 MINIMUM_ROWS = 1000
+MAXIMUM_DAYS = 3650
 # At most this part of the rows is tied to the calendar; the rest is left to habit.
 CALENDAR_SHARE = 0.4
 FLAGGED_CENTS = 20_000_000  # PaySim's own rule flags transfers of more than 200,000
@@ -166,6 +167,8 @@ def _check(rows: int, days: int, seed: int, shift_from: int | None, shift: float
         raise InputError(f"rows must be at least {MINIMUM_ROWS}, not {rows}: fewer leave no room for a fraud scenario")
     if days < 1:
         raise InputError(f"days must be at least 1, not {days}")
+    if days > MAXIMUM_DAYS:
+        raise InputError(f"days must be at most {MAXIMUM_DAYS}, not {days}")
     if seed < 0:
         raise InputError(f"seed must be 0 or more, not {seed}")
     if shift_from is not None and not 1 <= shift_from <= days:
