@@ -1,18 +1,16 @@
 """Two measurements of the assistant, question by question: what got better, what worse, and whether beyond chance."""
 
 import json
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from eval.aggregates import SCORE_NAMES
 from eval.errors import EvalInputError
 from eval.intervals import Interval, paired_difference
+from eval.tracking import read_artifact
 
 TABLE = "per_question.json"
 # Of an answer's quality in [0, 1]: a smaller change of one answer is not worth a person's look.
@@ -95,9 +93,7 @@ def earlier_table(run_id: str, tracking_uri: str) -> pd.DataFrame:
         EvalInputError: there is no such run, or it is no measurement of the assistant.
     """
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = MlflowClient(tracking_uri=tracking_uri).download_artifacts(run_id, TABLE, folder)
-            plain = json.loads(Path(path).read_text(encoding="utf-8"))
+        plain = json.loads(read_artifact(run_id, TABLE, tracking_uri))
         return pd.DataFrame(plain["data"], columns=plain["columns"])
     except (MlflowException, OSError, ValueError, KeyError) as error:
         raise EvalInputError(f"run {run_id} has no table of answered questions to compare with") from error
@@ -118,9 +114,11 @@ def compare_tables(run_id: str, before: pd.DataFrame, after: pd.DataFrame, seed:
     for name in ("quality", *SCORE_NAMES):
         if name not in before.columns or name not in after.columns:
             continue
-        pair = both[[f"{name}_before", name]].apply(pd.to_numeric, errors="coerce").dropna().to_numpy(np.float64)
+        pair = both[[f"{name}_before", name]].apply(pd.to_numeric, errors="coerce").dropna()
         if len(pair):
-            changes.append(Change(name, paired_difference(pair[:, 0], pair[:, 1], seed), len(pair)))
+            # Stored tables keep ten digits: the last ones are no difference.
+            values = pair.to_numpy(np.float64).round(6)
+            changes.append(Change(name, paired_difference(values[:, 0], values[:, 1], seed), len(pair)))
     moved = both.assign(moved=both["quality"] - both["quality_before"]).sort_values("moved", kind="stable")
     worse = moved.loc[moved["moved"] <= -_WORTH_A_LOOK, "id"]
     better = moved.loc[moved["moved"] >= _WORTH_A_LOOK, "id"][::-1]

@@ -67,15 +67,16 @@ class BatchEmbedding(BaseRagasEmbedding):
     def __init__(self, embed: Embed, texts: Sequence[str]) -> None:
         super().__init__()
         self._embed = embed
-        distinct = list(dict.fromkeys(text for text in texts if text))
-        vectors = np.asarray(embed(distinct), dtype=np.float64) if distinct else np.empty((0, 0))
-        self._known = dict(zip(distinct, vectors.tolist(), strict=True))
+        self._waiting = list(dict.fromkeys(text for text in texts if text))
+        self._known: dict[str, list[float]] = {}
 
     def embed_text(self, text: str, **kwargs: Any) -> list[float]:
-        """Vector of one text."""
+        """Vector of one text; the first call computes those of all."""
         if text not in self._known:
-            self._known[text] = np.asarray(self._embed([text]), dtype=np.float64)[0].tolist()
-        return list(self._known[text])
+            wanted = self._waiting if text in self._waiting else [text]
+            vectors = np.asarray(self._embed(wanted), dtype=np.float64)
+            self._known.update(zip(wanted, vectors.tolist(), strict=True))
+        return self._known[text]
 
     async def aembed_text(self, text: str, **kwargs: Any) -> list[float]:
         """Vector of one text."""
@@ -100,8 +101,8 @@ class Measure:
     fields: Callable[[Trial], dict[str, Any] | float]
 
 
-def measures_for(trials: Sequence[Trial], embed: Embed | None = None) -> list[Measure]:
-    """All measures; the similarity by meaning only where there is an embedding.
+def measures_for(trials: Sequence[Trial], embed: Embed) -> list[Measure]:
+    """All measures.
 
     Args:
         trials: Whose texts are embedded in one batch.
@@ -111,20 +112,16 @@ def measures_for(trials: Sequence[Trial], embed: Embed | None = None) -> list[Me
         distance_measure=QuoteContainment(), threshold=_LEAST_CONTAINMENT
     )
     context_recall = NonLLMContextRecall(_distance_measure=QuoteContainment(), threshold=_LEAST_CONTAINMENT)
-    found = [
+    texts = [text for trial in trials for text in (trial.question.reference_answer, trial.response)]
+    similarity = SemanticSimilarity(embeddings=BatchEmbedding(embed, texts))
+    return [
         Measure("context_precision_by_id", IDBasedContextPrecision(), _has_gold, _context_ids),
         Measure("context_recall_by_id", IDBasedContextRecall(), _has_gold, _context_ids),
         Measure("context_precision_by_text", context_precision, _has_gold, _context_texts),
         Measure("context_recall_by_text", context_recall, _has_gold, _context_texts),
         Measure("string_similarity", NonLLMStringSimilarity(), _has_gold, _texts),
         Measure("rouge_l", RougeScore(), _has_gold, _texts),
-    ]
-    if embed is not None:
-        texts = [text for trial in trials for text in (trial.question.reference_answer, trial.response)]
-        similarity = SemanticSimilarity(embeddings=BatchEmbedding(embed, texts))
-        found.append(Measure("answer_similarity", similarity, _has_gold, _texts))
-    return [
-        *found,
+        Measure("answer_similarity", similarity, _has_gold, _texts),
         Measure("citation_precision", own.CitationPrecision(), _answered_with_gold, _whole),
         Measure("citation_recall", own.CitationRecall(), _has_gold, _whole),
         Measure("citation_document_precision", own.CitationDocumentPrecision(), _answered_with_gold, _whole),

@@ -117,7 +117,8 @@ def run_rag(
         params: Settings of the assistant to log: answerer, embedding, k, index version ...
         progress: Told after each question.
         fail_under: Least value of a metric; see `RagResult.gates`.
-        embed: Vectors of texts, for `answer_similarity`; where None, `answerer.index.encode_query`.
+        embed: Vectors of texts, for `answer_similarity`; where None, of the packaged MiniLM, whatever the
+            index uses: a yardstick must not change with what it measures.
         document_text: Text of a document by id; where None, `answerer.index.document_text`.
         against: Id of an earlier run to compare with, question by question.
         seed: Of the confidence intervals.
@@ -132,8 +133,7 @@ def run_rag(
     before = None if against is None else earlier_table(against, tracking_uri)
     text_of = _forgiving(document_text or _text_source(answerer))
     trials = run_trials(answerer, questions, text_of, progress)
-    embed = embed or getattr(getattr(answerer, "index", None), "encode_query", None)
-    scores = score_trials(trials, measures_for(trials, embed), progress)
+    scores = score_trials(trials, measures_for(trials, embed or _packaged_embedding), progress)
     metrics = aggregate(trials, scores, seed)
     stale = tuple(stale_gold(questions, text_of))
     metrics["gold_passages_stale"] = float(len(stale))
@@ -172,6 +172,12 @@ def _check_gates(fail_under: Mapping[str, float] | None) -> None:
     for name in fail_under or {}:
         if name not in METRIC_NAMES:
             raise EvalInputError(f"no metric {name!r} to gate on; there are: {', '.join(METRIC_NAMES)}")
+
+
+def _packaged_embedding(texts: Sequence[str]) -> Any:
+    from retrieval.embedding import Embedding
+
+    return Embedding().encode(list(texts))
 
 
 def _text_source(answerer: Asks) -> DocumentText:

@@ -7,6 +7,7 @@ with several threads.
 import logging
 import math
 import re
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -155,6 +156,22 @@ def latest_runs(*, tracking_uri: str, experiment: str, tags: Mapping[str, str], 
         )
     except MlflowException as error:
         raise TrackingError(f"MLflow experiment {experiment}: {_first_line(error)}") from error
+
+
+def read_artifact(run_id: str, name: str, tracking_uri: str) -> str:
+    """Text of a run's artifact.
+
+    Raises:
+        MlflowException: there is no such run, or MLflow cannot be reached.
+        OSError: the run has no such artifact.
+    """
+    client = MlflowClient(tracking_uri=tracking_uri)
+    info = client.get_run(run_id).info
+    local = LoggedRun(run_id, info.experiment_id, str(info.artifact_uri)).local_path(name)
+    if local is not None:
+        return local.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        return Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
 
 
 def _log_values(client: MlflowClient, run_id: str, record: RunRecord) -> None:

@@ -39,6 +39,7 @@ PERFECT = (
 @pytest.fixture
 def measure(tracking, questions):
     def run(answerer, **more):
+        more = {"embed": lambda texts: np.ones((len(texts), 2)), **more}
         return run_rag(answerer, questions, experiment="rag-tests", **tracking, **more)
 
     return run
@@ -251,8 +252,16 @@ def test_no_questions_are_refused(good, tracking):
 
 
 def test_every_metric_that_can_be_gated_is_measured(measure, good):
-    result = measure(good, embed=lambda texts: np.ones((len(texts), 2)))
-    assert set(METRIC_NAMES) <= set(result.metrics)
+    assert set(METRIC_NAMES) <= set(measure(good).metrics)
+
+
+def test_an_embedding_that_cannot_be_loaded_costs_one_metric_and_is_counted(measure, good):
+    def embed(texts):
+        raise OSError("the model's file is damaged")
+
+    result = measure(good, embed=embed)
+    assert result.metrics["answer_similarity_failed"] == 5
+    assert result.metrics["rouge_l"] == pytest.approx(1.0)
 
 
 def test_a_run_is_held_against_an_earlier_one_question_by_question(measure, good, scripted):
