@@ -51,9 +51,8 @@ def read_file(path: Path, document_id: str, collection: str | None) -> Iterator[
             if isinstance(entry, ReadFailure):
                 yield entry
             elif not entry.text.strip():
-                yield ReadFailure(
-                    entry.source, "holds no text; a scanned document needs text recognition first", entry.id
-                )
+                source = str(entry.metadata.get("source", path))
+                yield ReadFailure(source, "holds no text; a scanned document needs text recognition first", entry.id)
             else:
                 yield Document(entry.id, entry.title, entry.text, common | entry.metadata)
     except (_Unreadable, OSError) as problem:

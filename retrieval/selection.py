@@ -24,7 +24,8 @@ def select(question: Question, evidence: Sequence[EvidenceSentence]) -> list[Evi
     """
     if not evidence:
         return []
-    best, rest = evidence[0], []
+    best = evidence[0]
+    rest: list[EvidenceSentence] = []
     said = set(terms(best.text))
     for entry in evidence[1:]:
         if len(rest) == MOST - 1 or entry.score < NEAR_BEST * best.score:

@@ -55,7 +55,7 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> list[Span]:
     spans: list[Span] = []
     begin = start
     for match in _BREAK.finditer(text, start, end):
-        if match.group()[0] == "." and not _ends_sentence(text, begin, match.start(), match.end(), end):
+        if match.group()[0] in ".!?…" and not _ends_sentence(text, begin, match.start(), match.end(), end):
             continue
         _append(spans, text, begin, match.end())
         begin = match.end()
@@ -79,10 +79,12 @@ def _append(spans: list[Span], text: str, start: int, end: int) -> None:
 
 
 def _ends_sentence(text: str, begin: int, dot: int, after: int, end: int) -> bool:
-    """Tell a full stop from the dot of an abbreviation or an initial."""
+    """Tell a full stop from the dot of an abbreviation or an initial, and from a mark inside a sentence."""
     follow = text[after:end].lstrip()[:1]
     if not follow:
         return True
+    if text[dot] != ".":
+        return not follow.islower()
     word_start = dot
     while word_start > begin and not text[word_start - 1].isspace() and text[word_start - 1] not in "(\"'“‘[":
         word_start -= 1
