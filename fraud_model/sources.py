@@ -21,7 +21,7 @@ import pyarrow.parquet as parquet
 from fraud_model.errors import DataError
 
 SUFFIXES = (".csv", ".parquet")
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 1 << 20  # the parser reads some thirty blocks ahead, so this bounds its memory
 HEAD_BYTES = 1 << 20
 _MAGIC = {b"PAR1": "a Parquet file", b"PK\x03\x04": "a ZIP archive or an Excel workbook", b"\x1f\x8b": "compressed"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

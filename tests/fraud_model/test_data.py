@@ -4,6 +4,7 @@ import codecs
 import os
 import resource
 import signal
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -529,3 +530,32 @@ def test_pieces_that_make_no_table_are_refused(tmp_path, pieces, expected):
             writer.write(pd.DataFrame(piece))
     assert expected in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+# Files of more than one block
+
+
+def test_rows_are_numbered_through_all_blocks(tmp_path):
+    text = HEADER + row() * 120_000 + "1,PAYMENT\n" + row() * 10 + row(amount="x") + row() * 50_000
+    path = write(tmp_path / "t.csv", text)
+    errors = validate(path, PAYSIM).errors
+    assert [(p.rows, p.count) for p in errors] == [((120_001,), 1), ((120_012,), 1)]
+    with pytest.raises(DataError, match="row 120001: 2 values where the header has 6"):
+        read_transactions(path, PAYSIM)
+
+
+def test_a_quotation_mark_never_closed_in_a_long_file(tmp_path):
+    path = write(tmp_path / "t.csv", HEADER + row() * 10 + row(payer='"C1') + row() * 200_000)
+    with pytest.raises(DataError, match="quotation mark"):
+        read_transactions(path, PAYSIM)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    """Chunks of a file are let go of: of all of them, few are alive at once."""
+    path = write(tmp_path / "t.csv", HEADER + row() * 300_000)
+    alive = []
+    for chunk in iter_transactions(path, PAYSIM, 10_000):
+        alive.append(weakref.ref(chunk.frame))
+        del chunk
+        assert sum(reference() is not None for reference in alive) <= 2
+    assert len(alive) == 30
