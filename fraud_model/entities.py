@@ -74,7 +74,7 @@ def read_keys(frames: Sequence[pd.DataFrame], schema: TransactionSchema) -> Keys
         payer_count=payer_count,
         payee_count=payee_count,
         cents=_joined([cents_of(frame, schema) for frame in frames]),
-        labels=_joined([_labels_of(frame, schema) for frame in frames]),
+        labels=_joined([labels_of(frame, schema) for frame in frames]),
     )
 
 
@@ -142,7 +142,8 @@ def cents_of(frame: pd.DataFrame, schema: TransactionSchema) -> Array:
     return cents
 
 
-def _labels_of(frame: pd.DataFrame, schema: TransactionSchema) -> Array:
+def labels_of(frame: pd.DataFrame, schema: TransactionSchema) -> Array:
+    """Labels, shape (rows,), int8: 1 fraud, 0 legitimate, -1 unknown."""
     labels = schema.labels(frame)
     return np.where(np.isnan(labels), -1.0, labels).astype(np.int8)
 

@@ -79,7 +79,7 @@ def compute_features(
     first = len(table) - len(transactions)
     if categories is None:
         categories = categories_in(transactions, schema)
-    values = table.rows(first, len(table), _row_columns(transactions, schema, categories))
+    values = table.rows(first, len(table), row_columns(transactions, schema, categories))
     return pd.DataFrame(values, columns=list(feature_names(schema)), index=transactions.index, copy=False)
 
 
@@ -172,7 +172,7 @@ class FeatureTable:
             list(pool.map(part, parts))
 
 
-def _row_columns(frame: pd.DataFrame, schema: TransactionSchema, categories: Categories) -> list[Array]:
+def row_columns(frame: pd.DataFrame, schema: TransactionSchema, categories: Categories) -> list[Array]:
     """Categorical columns as codes and numeric columns as they are, each of shape (rows,), missing as NaN."""
     columns: list[Array] = []
     for name in schema.categorical:

@@ -1,0 +1,136 @@
+"""The classifier: a scikit-learn pipeline from a feature table to fraud probabilities."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any, Self
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.pipeline import Pipeline
+
+from fraud_model.errors import DataError
+from fraud_model.metrics import Array
+
+DEFAULTS: dict[str, Any] = {
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "min_child_samples": 50,
+    "colsample_bytree": 0.5,
+    "subsample": 0.8,
+    "subsample_freq": 1,
+    "reg_lambda": 5.0,
+}
+MOST_TREES = 400
+TREES_WITHOUT_STOPPING = 120
+_PATIENCE = 40
+
+
+class FeatureMatrix(TransformerMixin, BaseEstimator):
+    """Takes the wanted feature columns, in the wanted order, as one float32 matrix.
+
+    Args:
+        columns: Feature columns in the order of the classifier.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = columns
+
+    def fit(self, features: pd.DataFrame, labels: Array | None = None) -> Self:
+        """Check that the columns are there.
+
+        Raises:
+            DataError: a feature column is missing.
+        """
+        missing = [name for name in self.columns if name not in features.columns]
+        if missing:
+            raise DataError(f"feature columns missing: {', '.join(missing)}")
+        self.n_features_in_ = len(self.columns)
+        return self
+
+    def transform(self, features: pd.DataFrame) -> Array:
+        """The matrix, shape (rows, len(columns)), float32."""
+        if list(features.columns) != list(self.columns):
+            features = features[list(self.columns)]
+        return features.to_numpy(np.float32)
+
+
+def make_pipeline(columns: Sequence[str], trees: int, seed: int, **params: Any) -> Pipeline:
+    """An unfitted pipeline: feature matrix, then LightGBM.
+
+    Args:
+        columns: Feature columns.
+        trees: Number of trees.
+        seed: The same seed on the same rows gives the same trees.
+        params: LightGBM settings that replace the defaults.
+    """
+    classifier = lgb.LGBMClassifier(
+        n_estimators=trees,
+        random_state=seed,
+        deterministic=True,
+        force_row_wise=True,
+        verbosity=-1,
+        **({"n_jobs": cores()} | DEFAULTS | params),
+    )
+    return Pipeline([("matrix", FeatureMatrix(list(columns))), ("classifier", classifier)])
+
+
+def fit(pipeline: Pipeline, features: pd.DataFrame, labels: Array, categorical: Sequence[str] = ()) -> Pipeline:
+    """Fit a pipeline.
+
+    Args:
+        pipeline: From `make_pipeline`.
+        features: Shape (rows, features).
+        labels: 1 fraud, 0 legitimate, shape (rows,).
+        categorical: Feature columns that hold category codes.
+    """
+    return pipeline.fit(features, labels.astype(np.int8), **_named(pipeline, categorical, "classifier__"))
+
+
+def choose_trees(
+    pipeline: Pipeline, features: pd.DataFrame, labels: Array, later: Array, categorical: Sequence[str] = ()
+) -> int:
+    """How many trees, by early stopping on the later rows.
+
+    Args:
+        pipeline: Unfitted; not changed.
+        features: Shape (rows, features).
+        labels: 1 fraud, 0 legitimate, shape (rows,).
+        later: Mask of the rows that judge, shape (rows,).
+        categorical: Feature columns that hold category codes.
+    """
+    if labels[later].sum() < 5 or labels[~later].sum() < 5:
+        return TREES_WITHOUT_STOPPING
+    matrix = clone(pipeline.named_steps["matrix"]).fit(features).transform(features)
+    classifier = clone(pipeline.named_steps["classifier"]).set_params(n_estimators=MOST_TREES)
+    with warnings.catch_warnings():
+        # LightGBM 4.7 renames eval_set, which 4.6 does not know by its new name yet.
+        warnings.simplefilter("ignore")
+        classifier.fit(
+            matrix[~later],
+            labels[~later].astype(np.int8),
+            eval_set=[(matrix[later], labels[later].astype(np.int8))],
+            eval_metric="binary_logloss",
+            callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
+            **_named(pipeline, categorical),
+        )
+    # The final fit has more rows, which carry a few more trees.
+    return max(20, int(1.1 * (classifier.best_iteration_ or TREES_WITHOUT_STOPPING)))
+
+
+def booster_of(pipeline: Pipeline) -> lgb.Booster:
+    """The fitted trees."""
+    return pipeline.named_steps["classifier"].booster_
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _named(pipeline: Pipeline, categorical: Sequence[str], prefix: str = "") -> dict[str, list[int]]:
+    """The places of categorical columns as a fit setting; none where there are none."""
+    columns = list(pipeline.named_steps["matrix"].columns)
+    return {f"{prefix}categorical_feature": [columns.index(name) for name in categorical]} if categorical else {}

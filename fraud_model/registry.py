@@ -1,0 +1,287 @@
+"""Model versions: candidate, champion, previous, and an append-only history of who decided what and why.
+
+    registry = Registry("sqlite:////abs/mlflow.db")
+    registry.promote("3", by="m.ito", reason="finds 6 points more fraud at the same budget")
+
+Aliases of the registered model `fraud-classifier` say which version serves. Every decision is also a run of the
+experiment `fraud-desk-registry`, which nothing here ever changes or deletes.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+
+from fraud_model.errors import InputError, ModelError
+from fraud_model.model_file import StoredModel, read_model
+from fraud_model.tracking import MODEL_NAME, client, experiment_id, initialise, sqlite_path, store_lock
+
+__all__ = ["HistoryEntry", "ModelVersionInfo", "Registry", "initialise"]
+
+CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
+HISTORY_EXPERIMENT = "fraud-desk-registry"
+
+
+@dataclass(frozen=True)
+class ModelVersionInfo:
+    """One registered version.
+
+    Attributes:
+        version: Its number, as text.
+        run_id: The training run.
+        aliases: Of champion, candidate, previous.
+        created: When it was registered, UTC.
+        metrics: Figures on validation.
+        tags: Digest of the model files and of the data, period of training.
+        status: champion, candidate, previous, rejected, or archived.
+    """
+
+    version: str
+    run_id: str
+    aliases: tuple[str, ...]
+    created: datetime
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    status: str = "archived"
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One decision: what happened to which version, when (UTC), by whom, why, and the version's figures then."""
+
+    at: datetime
+    action: str
+    version: str
+    by: str
+    reason: str
+    replaced: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Registry:
+    """The registered versions of one tracking store.
+
+    Methods raise ModelError where the store cannot be reached or a step is not possible, and InputError where a
+    version, a person or a reason is missing.
+    """
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+
+    def versions(self) -> list[ModelVersionInfo]:
+        """All versions, the newest first."""
+        store = self._store()
+        found = list(store.search_model_versions(f"name='{MODEL_NAME}'", max_results=10_000))
+        aliases = self._aliases()
+        infos = [self._info(entry, aliases) for entry in found]
+        return sorted(infos, key=lambda info: int(info.version), reverse=True)
+
+    def version(self, version: str) -> ModelVersionInfo:
+        """One version by its number or alias."""
+        aliases = self._aliases()
+        number = aliases.get(str(version), str(version))
+        if str(version) in (CHAMPION, CANDIDATE, PREVIOUS) and str(version) not in aliases:
+            raise ModelError(f"there is no {version} model; train one and promote it")
+        try:
+            entry = self._store().get_model_version(MODEL_NAME, number)
+        except MlflowException as error:
+            known = ", ".join(info.version for info in self.versions()) or "none; train one first"
+            raise InputError(f"no model version {version!r}; there are: {known}") from error
+        return self._info(entry, aliases)
+
+    def champion(self) -> ModelVersionInfo | None:
+        """The version that serves; None where none was promoted yet."""
+        return self.version(CHAMPION) if CHAMPION in self._aliases() else None
+
+    def promote(self, version: str, by: str, reason: str) -> ModelVersionInfo:
+        """Make a version the champion; the champion until now becomes `previous`.
+
+        Raises:
+            ModelError: the version was rejected, or its files do not load.
+        """
+        self._decided_by(by, reason)
+        with store_lock(self.tracking_uri):
+            info = self.version(version)
+            if info.status == "rejected":
+                raise ModelError(f"version {info.version} was rejected; train a new one instead")
+            if info.status == CHAMPION:
+                raise ModelError(f"version {info.version} is the champion already")
+            self.open(info.version)
+            return self._make_champion(info, "promoted", by, reason)
+
+    def reject(self, version: str, by: str, reason: str) -> ModelVersionInfo:
+        """Say that a version must not become the champion."""
+        self._decided_by(by, reason)
+        with store_lock(self.tracking_uri):
+            info = self.version(version)
+            if info.status == CHAMPION:
+                raise ModelError(f"version {info.version} is the champion; promote another or roll back first")
+            store = self._store()
+            for alias in info.aliases:
+                store.delete_registered_model_alias(MODEL_NAME, alias)
+            store.set_model_version_tag(MODEL_NAME, info.version, "rejected", "true")
+            self._record("rejected", info, by, reason)
+        return self.version(info.version)
+
+    def rollback(self, by: str, reason: str) -> ModelVersionInfo:
+        """Make the champion before this one the champion again."""
+        self._decided_by(by, reason)
+        with store_lock(self.tracking_uri):
+            if PREVIOUS not in self._aliases():
+                raise ModelError("there is no champion before this one to roll back to")
+            info = self.version(PREVIOUS)
+            self.open(info.version)
+            return self._make_champion(info, "rolled back to", by, reason)
+
+    def history(self) -> list[HistoryEntry]:
+        """Every decision, the oldest first."""
+        store = self._store()
+        experiment = store.get_experiment_by_name(HISTORY_EXPERIMENT)
+        if experiment is None:
+            return []
+        entries: list[HistoryEntry] = []
+        token = None
+        while True:
+            page = store.search_runs(
+                [experiment.experiment_id],
+                run_view_type=ViewType.ALL,  # a run that somebody deleted was still a decision
+                order_by=["attributes.start_time ASC"],
+                max_results=1_000,
+                page_token=token,
+            )
+            entries.extend(_entry(run) for run in page if "action" in run.data.tags)
+            token = page.token
+            if not token:
+                return sorted(entries, key=lambda entry: entry.at)
+
+    def open(self, version: str = CHAMPION) -> tuple[ModelVersionInfo, StoredModel]:
+        """Read a version's files and check them.
+
+        Raises:
+            ModelError: there is no such version, or its files are missing, changed, or of other feature definitions.
+        """
+        info = self.version(version)
+        store = self._store()
+        source = store.get_model_version_download_uri(MODEL_NAME, info.version)
+        folder = self._local(source, info.version)
+        return info, read_model(folder / "artifacts", info.tags.get("digest"), f"version {info.version}")
+
+    def register(self, source: str, run_id: str, model_id: str | None, tags: Mapping[str, str]) -> str:
+        """Register a logged model as the next version and make it the candidate.
+
+        Returns:
+            The version.
+        """
+        store = self._store()
+        try:
+            store.create_registered_model(MODEL_NAME, description="Fraud probability of one payment.")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        entry = store.create_model_version(MODEL_NAME, source, run_id, tags=dict(tags), model_id=model_id)
+        store.set_registered_model_alias(MODEL_NAME, CANDIDATE, entry.version)
+        return str(entry.version)
+
+    def _make_champion(self, info: ModelVersionInfo, action: str, by: str, reason: str) -> ModelVersionInfo:
+        store = self._store()
+        aliases = self._aliases()
+        replaced = aliases.get(CHAMPION, "")
+        # The history first: a decision that is not written down does not happen.
+        self._record(action, info, by, reason, replaced)
+        if replaced and replaced != info.version:
+            store.set_registered_model_alias(MODEL_NAME, PREVIOUS, replaced)
+        store.set_registered_model_alias(MODEL_NAME, CHAMPION, info.version)
+        if aliases.get(CANDIDATE) == info.version:
+            store.delete_registered_model_alias(MODEL_NAME, CANDIDATE)
+        return self.version(info.version)
+
+    def _record(self, action: str, info: ModelVersionInfo, by: str, reason: str, replaced: str = "") -> None:
+        store = self._store()
+        now = time.time_ns() // 1_000_000
+        tags = {"action": action, "version": info.version, "by": by.strip(), "reason": reason.strip()}
+        tags |= {"replaced": replaced, "model_run_id": info.run_id}
+        run = store.create_run(
+            experiment_id(self.tracking_uri, HISTORY_EXPERIMENT),
+            start_time=now,
+            tags=tags,
+            run_name=f"{action} version {info.version}",
+        )
+        metrics = [Metric(name, value, now, 0) for name, value in info.metrics.items()]
+        store.log_batch(run.info.run_id, metrics=metrics, tags=[RunTag("at", str(now))])
+        store.set_terminated(run.info.run_id)
+
+    def _store(self) -> Any:
+        try:
+            return client(self.tracking_uri)
+        except Exception as error:  # whatever the store's driver raises
+            client.cache_clear()
+            raise ModelError(f"tracking store {self.tracking_uri}: {str(error).splitlines()[0]}") from error
+
+    def _aliases(self) -> dict[str, str]:
+        try:
+            # Searching versions returns none of their aliases; the registered model has them all.
+            return {
+                name: str(number) for name, number in self._store().get_registered_model(MODEL_NAME).aliases.items()
+            }
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return {}
+            raise ModelError(f"tracking store {self.tracking_uri}: {str(error).splitlines()[0]}") from error
+
+    def _info(self, entry: Any, aliases: Mapping[str, str]) -> ModelVersionInfo:
+        version = str(entry.version)
+        mine = tuple(sorted(alias for alias, number in aliases.items() if number == version))
+        status = next((alias for alias in (CHAMPION, CANDIDATE, PREVIOUS) if alias in mine), "archived")
+        if entry.tags.get("rejected") == "true":
+            status = "rejected"
+        try:
+            metrics = dict(self._store().get_run(entry.run_id).data.metrics)
+        except MlflowException:  # the run was deleted; the version still serves
+            metrics = {}
+        created = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
+        return ModelVersionInfo(version, str(entry.run_id), mine, created, metrics, dict(entry.tags), status)
+
+    def _local(self, source: str, version: str) -> Path:
+        if source.startswith("file://"):
+            from urllib.parse import unquote, urlparse
+
+            return Path(unquote(urlparse(source).path))
+        if "://" not in source:
+            return Path(source)
+        from mlflow.artifacts import download_artifacts
+
+        try:
+            return Path(download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri))
+        except (MlflowException, OSError) as error:
+            raise ModelError(f"version {version}: {source} cannot be read: {str(error).splitlines()[0]}") from error
+
+    @staticmethod
+    def _decided_by(by: str, reason: str) -> None:
+        if not by.strip():
+            raise InputError("say who decides: --by NAME")
+        if not reason.strip():
+            raise InputError("say why: --reason TEXT; it stands in the history")
+
+
+def store_exists(tracking_uri: str) -> bool:
+    """Whether a SQLite store was created yet; True for servers, which only an attempt can tell."""
+    path = sqlite_path(tracking_uri)
+    return path is None or path.exists()
+
+
+def _entry(run: Any) -> HistoryEntry:
+    tags = run.data.tags
+    return HistoryEntry(
+        at=datetime.fromtimestamp(int(tags.get("at", run.info.start_time)) / 1000, UTC),
+        action=tags["action"],
+        version=tags.get("version", ""),
+        by=tags.get("by", ""),
+        reason=tags.get("reason", ""),
+        replaced=tags.get("replaced", ""),
+        metrics=dict(run.data.metrics),
+    )

@@ -1,0 +1,366 @@
+"""Train a model on labelled transactions and register it in MLflow as the candidate.
+
+    features -> time-ordered split -> LightGBM pipeline -> calibration -> threshold at the alert budget -> MLflow
+
+The figures are those of the registered trees on the validation days, which come one label delay after training.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+
+from fraud_model import metrics as figures_of
+from fraud_model.calibration import Calibrator, fit_calibrator
+from fraud_model.candidates import DEFAULTS, booster_of, choose_trees, cores, fit, make_pipeline
+from fraud_model.definitions import FEATURE_VERSION, feature_fingerprint, feature_names
+from fraud_model.errors import DataError, InputError
+from fraud_model.features import categories_in, compute_features
+from fraud_model.metrics import Array, BudgetRow
+from fraud_model.model_file import ModelDescription
+from fraud_model.progress import Progress, ProgressCallback
+from fraud_model.run_report import ReportInput, SliceRow, run_report
+from fraud_model.schema import DAY_SECONDS, TransactionSchema, load_schema
+from fraud_model.splits import Split, time_split
+
+_STEPS = 5
+_REFERENCE_ROWS = 10_000
+_FEW_ROWS = 20_000
+_FEW_FRAUDS = 50
+_BUDGETS = (10, 25, 50, 100, 200, 500)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training made.
+
+    Attributes:
+        run_id: MLflow run.
+        version: Registered version, now the candidate.
+        metrics: Figures on validation, by their stable names.
+        threshold: Least probability of an alert, in [0, 1].
+        warnings: What was shortened or is rough, in plain words.
+        report_markdown: The run report as Markdown text.
+    """
+
+    run_id: str
+    version: str
+    metrics: dict[str, float]
+    threshold: float
+    warnings: tuple[str, ...]
+    report_markdown: str
+
+
+def train(
+    transactions: pd.DataFrame,
+    schema: str | Path | TransactionSchema,
+    *,
+    tracking_uri: str,
+    experiment: str = "fraud-desk",
+    train_days: int | None = None,
+    until: datetime | None = None,
+    alert_budget_per_day: float = 100,
+    label_delay_days: float | None = None,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+    dataset_name: str = "",
+) -> TrainResult:
+    """Train, validate, log and register a model.
+
+    Args:
+        transactions: Labelled transactions, in any order.
+        schema: A schema, its built-in name, or the path of its TOML file; it must have a label.
+        tracking_uri: MLflow store for run and registry.
+        experiment: MLflow experiment of the run.
+        train_days: Days to train on; all that there are by default.
+        until: Use nothing from this time on; UTC where it has no zone.
+        alert_budget_per_day: Alerts that the team works a day; sets the threshold.
+        label_delay_days: Replaces the schema's label delay.
+        seed: The same seed on the same data gives the same model.
+        progress: Told after each step.
+        dataset_name: What to call the data in run and report.
+
+    Raises:
+        DataError: the transactions do not fit the schema, or hold too little fraud to train on.
+        InputError: a setting is out of range.
+        ModelError: the tracking store cannot be used.
+    """
+    schema = load_schema(schema)
+    if label_delay_days is not None:
+        schema = replace(schema, label_delay_days=float(label_delay_days))
+    _check_settings(schema, train_days, alert_budget_per_day)
+    tell = _Tell(progress)
+    tell(0, "features")
+    transactions = _before(transactions, schema, until)
+    times, labels = schema.times(transactions), schema.labels(transactions)
+    split = time_split(times, labels, schema.label_delay_seconds, train_days)
+    categories = categories_in(transactions[split.train], schema)
+    features = compute_features(transactions, schema, categories=categories)
+    tell(1, "fitting")
+    booster, trees = _fit(features, labels, times, split, schema, seed)
+    tell(2, "validating")
+    validated = _validate(booster, transactions, features, labels, times, split, schema, alert_budget_per_day)
+    warnings = (*split.warnings, *_warnings(labels, split, validated, alert_budget_per_day))
+    description = ModelDescription(
+        schema=schema,
+        categories=categories,
+        calibrator=validated.calibrator,
+        threshold=validated.threshold,
+        alert_budget_per_day=float(alert_budget_per_day),
+        metrics=validated.metrics,
+        trained_from=_iso(split.train_start),
+        trained_until=_iso(split.train_end),
+        validated_from=_iso(split.validation_start),
+        validated_until=_iso(split.validation_end),
+        details={"seed": seed, "trees": trees, "parameters": DEFAULTS, "dataset_digest": dataset_digest(transactions)},
+    )
+    importance = _importance(booster, feature_names(schema))
+    tell(3, "logging to MLflow")
+    from fraud_model.logging_run import RunInput, log_run
+
+    logged = log_run(
+        RunInput(
+            booster=booster,
+            description=description,
+            reference=_reference(features, validated, split, seed),
+            dataset_name=dataset_name,
+            rows=len(transactions),
+            labels=validated.labels,
+            probabilities=validated.probabilities,
+            budgets=validated.budgets,
+            importance=importance,
+            params={
+                "train_days": (split.train_end - split.train_start) / DAY_SECONDS,
+                "alert_budget_per_day": alert_budget_per_day,
+                "label_delay_days": schema.label_delay_days,
+                "seed": seed,
+                "trees": trees,
+                "features": len(feature_names(schema)),
+                "feature_version": FEATURE_VERSION,
+                "feature_fingerprint": feature_fingerprint(schema),
+                "schema": schema.name,
+                "track": schema.track,
+                **DEFAULTS,
+            },
+        ),
+        lambda run_id, version: run_report(
+            ReportInput(
+                run_id=run_id,
+                version=version,
+                dataset_name=dataset_name,
+                dataset_digest=description.details["dataset_digest"],
+                rows=len(transactions),
+                schema=schema,
+                split=split,
+                metrics=validated.metrics,
+                budget_per_day=alert_budget_per_day,
+                budgets=validated.budgets,
+                slices=validated.slices,
+                importance=sorted(importance.items(), key=lambda item: -item[1])[:15],
+                warnings=warnings,
+            )
+        ),
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+    )
+    tell(_STEPS, f"version {logged.version}")
+    return TrainResult(
+        logged.run_id, logged.version, validated.metrics, validated.threshold, warnings, logged.report_markdown
+    )
+
+
+def dataset_digest(transactions: pd.DataFrame) -> str:
+    """SHA-256 over column names and values, whatever file they came from."""
+    digest = sha256("\n".join(map(str, transactions.columns)).encode())
+    digest.update(pd.util.hash_pandas_object(transactions, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Validated:
+    """The validation rows with labels known, and all that was found on them."""
+
+    labels: Array
+    probabilities: Array
+    calibrator: Calibrator
+    threshold: float
+    metrics: dict[str, float]
+    budgets: list[BudgetRow]
+    slices: dict[str, list[SliceRow]]
+
+
+def _fit(
+    features: pd.DataFrame, labels: Array, times: Array, split: Split, schema: TransactionSchema, seed: int
+) -> tuple[lgb.Booster, int]:
+    train_features, train_labels = features[split.train], labels[split.train]
+    # Small tables need small leaves: with the default minimum, a few thousand rows would give one leaf.
+    least = int(np.clip(len(train_labels) // 1_000, 10, DEFAULTS["min_child_samples"]))
+    threads = cores() if len(train_labels) >= _FEW_ROWS else 1  # few rows: waiting for each other costs more
+    pipeline = make_pipeline(feature_names(schema), 1, seed, min_child_samples=least, n_jobs=threads)
+    train_times = times[split.train]
+    later = train_times >= np.quantile(train_times, 0.8)
+    trees = choose_trees(pipeline, train_features, train_labels, later, schema.categorical)
+    fit(pipeline.set_params(classifier__n_estimators=trees), train_features, train_labels, schema.categorical)
+    return booster_of(pipeline), trees
+
+
+def _validate(
+    booster: lgb.Booster,
+    transactions: pd.DataFrame,
+    features: pd.DataFrame,
+    labels: Array,
+    times: Array,
+    split: Split,
+    schema: TransactionSchema,
+    budget: float,
+) -> _Validated:
+    held = split.validation
+    known, when = labels[held], times[held]
+    raw = np.asarray(booster.predict(features[held].to_numpy(np.float32), raw_score=True))
+    calibrator = fit_calibrator(raw, known)
+    probabilities = calibrator.probabilities(raw)
+    amounts = features["amount"].to_numpy(np.float64)[held]
+    days = split.validation_days
+    threshold = figures_of.threshold_for_alerts(probabilities, round(budget * days))
+    if round(budget * days) >= held.sum():  # the budget covers every payment: alert on what is worth it
+        threshold = figures_of.best_f1_threshold(known, probabilities)
+    at = figures_of.budget_row(known, probabilities, amounts, days, threshold, figures_of.FALSE_ALERT_COST)
+    payers = pd.factorize(transactions.loc[held, schema.payer])[0]
+    per_day = max(1, round(budget))
+    measured = {
+        "average_precision": figures_of.average_precision(known, probabilities),
+        "base_rate": float(known.mean()),
+        "roc_auc": figures_of.roc_auc(known, probabilities),
+        "precision_at_budget": at.precision,
+        "recall_at_budget": at.recall,
+        "f1_at_budget": 2 * at.precision * at.recall / max(at.precision + at.recall, 1e-12),
+        "alerts_per_day": at.alerts_per_day,
+        "value_caught": at.value_caught,
+        "value_caught_share": at.value_share,
+        "cost_saved": at.cost_saved,
+        "precision_per_day_at_budget": figures_of.precision_at_k_per_day(known, probabilities, when, per_day),
+        "card_precision_at_100": figures_of.card_precision_at_k(known, probabilities, when, payers, 100),
+        "calibration_error": _cross_fitted_error(raw, known, when),
+        "threshold": threshold,
+        "train_rows": float(split.train.sum()),
+        "train_frauds": float(labels[split.train].sum()),
+        "validation_rows": float(held.sum()),
+        "validation_frauds": float(known.sum()),
+    }
+    budgets = [b for b in sorted({*_BUDGETS, budget}) if round(b * days) < held.sum()]
+    return _Validated(
+        labels=known,
+        probabilities=probabilities,
+        calibrator=calibrator,
+        threshold=threshold,
+        metrics={name: float(value) for name, value in measured.items() if np.isfinite(value)},
+        budgets=figures_of.budget_table(known, probabilities, amounts, days, budgets) or [at],
+        slices=_slices(transactions[held], known, probabilities, amounts, threshold, schema),
+    )
+
+
+def _cross_fitted_error(raw: Array, labels: Array, times: Array) -> float:
+    """Calibration error of a calibrator that did not see the rows it is judged on: alternate days, or rows."""
+    days = times // DAY_SECONDS
+    odd = days % 2 == 1 if np.unique(days).size > 1 else np.arange(labels.size) % 2 == 1
+    if min(labels[odd].sum(), labels[~odd].sum()) < 1:
+        return float("nan")
+    probabilities = np.empty(labels.size)
+    for part in (odd, ~odd):
+        probabilities[part] = fit_calibrator(raw[~part], labels[~part]).probabilities(raw[part])
+    return figures_of.calibration_error(labels, probabilities)
+
+
+def _slices(
+    rows: pd.DataFrame, labels: Array, probabilities: Array, amounts: Array, threshold: float, schema: TransactionSchema
+) -> dict[str, list[SliceRow]]:
+    """Figures by category and by amount band."""
+    found: dict[str, list[SliceRow]] = {}
+    groups = {column: rows[column].astype(str).to_numpy(object) for column in schema.categorical}
+    edges = np.unique(np.nanquantile(amounts, [0, 0.5, 0.9, 0.99, 1]))
+    if edges.size > 1:
+        band = np.clip(np.searchsorted(edges, amounts, side="right") - 1, 0, edges.size - 2)
+        names = [f"{low:,.0f} to {high:,.0f} {schema.currency}" for low, high in pairwise(edges)]
+        groups["amount band"] = np.array(names, dtype=object)[band]
+    for name, values in groups.items():
+        order = pd.unique(values) if name != "amount band" else [n for n in names if n in set(values)]
+        found[name] = [_slice(str(value), values == value, labels, probabilities, threshold) for value in order[:30]]
+    return found
+
+
+def _slice(name: str, mask: Array, labels: Array, probabilities: Array, threshold: float) -> SliceRow:
+    fraud, alert = labels[mask] == 1, probabilities[mask] >= threshold
+    caught = float((fraud & alert).sum())
+    return SliceRow(
+        name=name,
+        payments=int(mask.sum()),
+        frauds=int(fraud.sum()),
+        precision=caught / alert.sum() if alert.any() else float("nan"),
+        recall=caught / fraud.sum() if fraud.any() else float("nan"),
+        average_precision=figures_of.average_precision(labels[mask], probabilities[mask]),
+    )
+
+
+def _warnings(labels: Array, split: Split, validated: _Validated, budget: float) -> Sequence[str]:
+    found = []
+    frauds = int(labels[split.train].sum())
+    if frauds < _FEW_FRAUDS:
+        found.append(f"only {frauds} frauds to train on: expect little of this model until there are more")
+    if validated.labels.sum() < _FEW_FRAUDS:
+        found.append(f"only {int(validated.labels.sum())} frauds to validate on: the figures are rough")
+    if round(budget * split.validation_days) >= validated.labels.size:
+        found.append(f"{budget:g} alerts a day would cover every payment: the threshold is the one with the best F1")
+    return found
+
+
+def _reference(features: pd.DataFrame, validated: _Validated, split: Split, seed: int) -> pd.DataFrame:
+    """A sample of the validation rows, in time order of the input, with their probabilities."""
+    reference = features[split.validation].assign(fraud_probability=validated.probabilities)
+    if len(reference) > _REFERENCE_ROWS:
+        chosen = np.random.default_rng(seed).choice(len(reference), _REFERENCE_ROWS, replace=False)
+        reference = reference.iloc[np.sort(chosen)]
+    return reference.reset_index(drop=True)
+
+
+def _importance(booster: lgb.Booster, names: Sequence[str]) -> dict[str, float]:
+    gain = booster.feature_importance("gain")
+    total = max(float(gain.sum()), 1e-12)
+    return {name: float(value) / total for name, value in zip(names, gain, strict=True)}
+
+
+def _before(transactions: pd.DataFrame, schema: TransactionSchema, until: datetime | None) -> pd.DataFrame:
+    if until is None:
+        return transactions
+    moment = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
+    kept = transactions[schema.times(transactions) < moment.timestamp()]
+    if kept.empty:
+        raise DataError(f"no transactions before {moment:%Y-%m-%d %H:%M} UTC; choose a later time to train until")
+    return kept
+
+
+def _check_settings(schema: TransactionSchema, train_days: int | None, budget: float) -> None:
+    if schema.label is None:
+        raise InputError(f"schema {schema.name} names no label column; training needs one")
+    if train_days is not None and train_days < 1:
+        raise InputError(f"training days must be at least 1, not {train_days}")
+    if not budget > 0:
+        raise InputError(f"the alert budget must be above 0 alerts a day, not {budget:g}")
+
+
+@dataclass(frozen=True)
+class _Tell:
+    progress: ProgressCallback | None
+
+    def __call__(self, done: int, message: str) -> None:
+        if self.progress is not None:
+            self.progress(Progress("training", done, _STEPS, message))
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
