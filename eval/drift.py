@@ -23,7 +23,7 @@ from eval.drift_checks import AlertVolume, ColumnDrift, DataCheck, alert_volume,
 from eval.drift_evidently import evidently_report
 from eval.drift_performance import Performance, measure_performance
 from eval.drift_report import write_report
-from eval.drift_verdict import LEVELS, confirm, earlier_window, fingerprint, overall, psi_name
+from eval.drift_verdict import LEVELS, confirm, earlier_window, fingerprint, level_name, overall, psi_name
 from eval.errors import EvalInputError
 from eval.psi import ACT, WATCH
 from eval.tracking import LoggedRun, RunRecord, log_run, safe_name
@@ -45,7 +45,8 @@ class DriftResult:
         verdict: stable, watch, act or insufficient; the worst that any column or the alerts call for.
         columns: One record a column, worst first.
         checks: What is wrong with the data themselves.
-        metrics: Figures by stable name: `psi.<column>`, `missing.<column>` (share), `drift.share`, `rows.current` ...
+        metrics: Figures by stable name: `psi.<column>`, `level.<column>` (-1 insufficient, 0 stable, 1 watch,
+            2 act), `missing.<column>` (share), `drift.share`, `rows.current`, `verdict.level` ...
         report_markdown: The monitor report, to be indexed.
         html_path: Evidently's report on this machine; None where artifacts are elsewhere or there was nothing to draw.
         previous_run_id: The window that this one was held against; None for a first one.
@@ -107,7 +108,7 @@ def run_drift(
     """Compare, judge, and write one run to MLflow.
 
     Args:
-        reference: What the model was trained on: features and score, one row a transaction.
+        reference: What the model was validated on: features and score, one row a transaction, in the order of time.
         current: The last days scored, with the same columns.
         tracking_uri: MLflow's address.
         artifact_root: Where a new experiment keeps its artifacts; MLflow's choice where None.
@@ -267,6 +268,7 @@ def _metrics(
     }
     for drift in drifts:
         found[psi_name(drift.column)] = drift.psi
+        found[level_name(drift.column)] = float(LEVELS[drift.verdict])
         found[f"missing.{safe_name(drift.column)}"] = drift.missing_current
         if drift.column == score_column:
             found["score.psi"] = drift.psi

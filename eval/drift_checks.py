@@ -8,12 +8,17 @@ import numpy as np
 import pandas as pd
 
 from eval.errors import EvalInputError
-from eval.psi import ACT, INSUFFICIENT, STABLE, WATCH, Comparison, compare, verdict_of
+from eval.psi import ACT, INSUFFICIENT, STABLE, WATCH, WATCH_FROM, Comparison, compare, verdict_of
 from fraud_model.progress import Progress, ProgressCallback
 
 # A change of missing values, or a share of unseen categories, that is shown even where the index is small.
 _MISSING_MORE = 0.02
 _UNSEEN_SHARE = 0.005
+# A column must move this many times as far as it does within the reference itself: features such as the age of an
+# account grow with the calendar, and a few large merchants move every count of payments.
+_BEYOND_USUAL = 1.5
+# Rows of a reference from which on its two halves can be compared.
+_HALVES_FROM = 1_000
 # Text that nearly every row has for itself is an identifier: its distribution says nothing.
 _IDENTIFIER_SHARE, _IDENTIFIER_ROWS = 0.5, 100
 # Alerts against what the reference would give: a ratio beyond these, and beyond chance.
@@ -35,6 +40,8 @@ class ColumnDrift:
         confirmed: Whether the window before said act on this column too.
         missing_reference: Share of missing values in the reference.
         missing_current: Share of missing values in the current data.
+        usual: The index between the earlier and the later half of the reference itself, where its rows are in the
+            order of time: how far the column moves by nature. A column is judged only beyond 1.5 times that.
         note: What else is to be said; empty if nothing.
     """
 
@@ -45,6 +52,7 @@ class ColumnDrift:
     confirmed: bool = False
     missing_reference: float = 0.0
     missing_current: float = 0.0
+    usual: float = 0.0
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,6 +65,7 @@ class ColumnDrift:
             "confirmed": self.confirmed,
             "missing_reference": plain(self.missing_reference),
             "missing_current": plain(self.missing_current),
+            "usual": plain(self.usual),
             "note": self.note,
         }
 
@@ -177,8 +186,7 @@ def _judge(
     column: str, found: Comparison, reference: pd.Series, current: pd.Series, enough: bool
 ) -> tuple[ColumnDrift, list[DataCheck]]:
     missing = [float(found.shares(which)[-1]) for which in ("reference", "current")]
-    # Within chance: nothing to see, however few the rows.
-    verdict = verdict_of(found.psi) if found.psi > found.noise else STABLE
+    usual = _usual(reference)
     notes = []
     if len(current) and missing[1] == 1.0 and missing[0] < 1.0:
         notes.append("every value is missing")
@@ -193,9 +201,14 @@ def _judge(
         notes.append("one value only")
     if pd.api.types.is_numeric_dtype(reference) and not pd.api.types.is_numeric_dtype(current):
         notes.append("text where the reference has numbers")
+    # Within chance, or within what the column does anyway: nothing to see. A fault of the data is never usual.
+    expected = max(found.noise, 0.0 if notes else _BEYOND_USUAL * usual)
+    verdict = verdict_of(found.psi) if found.psi > expected else STABLE
     if notes and verdict == STABLE:
         verdict = WATCH
-    note = "; ".join(notes)
+    checks = [DataCheck(column, WATCH, text) for text in notes]
+    if verdict == STABLE and found.psi >= WATCH_FROM and usual > 0:
+        notes.append(f"moves as far within the reference ({usual:.2f})")
     drift = ColumnDrift(
         column=column,
         psi=found.psi,
@@ -203,9 +216,19 @@ def _judge(
         noise=found.noise,
         missing_reference=missing[0],
         missing_current=missing[1],
-        note=note,
+        usual=usual,
+        note="; ".join(notes),
     )
-    return drift, [DataCheck(column, WATCH, text) for text in notes]
+    return drift, checks
+
+
+def _usual(reference: pd.Series) -> float:
+    """The index of the later half of the reference against the earlier one; 0 where it is too small to halve."""
+    if len(reference) < _HALVES_FROM:
+        return 0.0
+    middle = len(reference) // 2
+    halves = compare(reference.iloc[:middle], reference.iloc[middle:])
+    return halves.psi if halves.psi > halves.noise else 0.0
 
 
 def _spread(shares: Sequence[float], rows: Sequence[int]) -> float:

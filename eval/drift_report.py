@@ -63,7 +63,9 @@ def write_report(
     lines += [
         "The population stability index compares shares of rows in bins fixed by the reference: under 0.1 a column is "
         'stable, to 0.25 it is watched, above that it is acted on once two windows in a row agree. "By chance" is '
-        "what the index stays under, 95 times in 100, for samples of these sizes in which nothing changed.",
+        "what the index stays under, 95 times in 100, for samples of these sizes in which nothing changed; "
+        '"by nature" is how far the column moves between the halves of the reference, and only beyond one and a half '
+        "times that is it judged.",
         "",
     ]
     return "\n".join(lines)
@@ -75,7 +77,7 @@ def _answer(result: "DriftResult", model: str) -> str:
     if result.verdict == INSUFFICIENT:
         return f"It cannot be said whether {model} is drifting: too few transactions."
     if result.verdict == STABLE:
-        return f"No, {model} is not drifting: none of {len(result.columns)} columns moved beyond 0.1."
+        return f"No, {model} is not drifting: none of {len(result.columns)} columns moved beyond what is usual."
     if result.verdict == ACT:
         return f"Yes, {model} is drifting: {_named(acted) or 'the number of alerts'}."
     parts = []
@@ -140,11 +142,15 @@ def _budgets(found: Performance) -> list[str]:
 
 
 def _columns(drifts: tuple[ColumnDrift, ...]) -> list[str]:
-    lines = ["| column | index | by chance | verdict | missing | note |", "|---|---:|---:|---|---:|---|"]
+    lines = [
+        "| column | index | by chance | by nature | verdict | missing | note |",
+        "|---|---:|---:|---:|---|---:|---|",
+    ]
     for drift in drifts:
         verdict = f"{drift.verdict}, second window" if drift.confirmed else drift.verdict
         lines.append(
-            f"| {_cell(drift.column)} | {_number(drift.psi)} | {_number(drift.noise)} | {verdict} "
+            f"| {_cell(drift.column)} | {_number(drift.psi)} | {_number(drift.noise)} "
+            f"| {_number(drift.usual)} | {verdict} "
             f"| {drift.missing_current:.1%} | {_cell(drift.note)} |"
         )
     return lines

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from eval.drift_checks import AlertVolume, ColumnDrift, Compared, DataCheck
-from eval.psi import ACT, ACT_ABOVE, INSUFFICIENT, STABLE, WATCH
+from eval.psi import ACT, INSUFFICIENT, STABLE, WATCH
 from eval.tracking import latest_runs, safe_name
 
 LEVELS = {INSUFFICIENT: -1, STABLE: 0, WATCH: 1, ACT: 2}
@@ -19,8 +19,8 @@ class EarlierWindow:
     metrics: Mapping[str, float]
 
     def acted_on(self, column: str) -> bool:
-        """Whether a column's index was over the bound then."""
-        return self.metrics.get(psi_name(column), 0.0) > ACT_ABOVE
+        """Whether a column called for action then."""
+        return self.metrics.get(level_name(column), 0.0) >= LEVELS[ACT]
 
     @property
     def alerts_acted_on(self) -> bool:
@@ -31,6 +31,11 @@ class EarlierWindow:
 def psi_name(column: str) -> str:
     """Name in MLflow of a column's index."""
     return f"psi.{safe_name(column)}"
+
+
+def level_name(column: str) -> str:
+    """Name in MLflow of a column's verdict as a number, see `LEVELS`."""
+    return f"level.{safe_name(column)}"
 
 
 def fingerprint(found: Compared, which: str) -> str:

@@ -54,7 +54,7 @@ class FixedBinPsiCalculation(SingleValueCalculation[FixedBinPsi]):
 
 
 class PsiOverview(DataframeMetric):
-    """One row a column: its index, what it would be by chance, its verdict, its missing values."""
+    """One row a column: its index, what that alone calls for, its missing values."""
 
     columns: list[str]
     """Columns, each compared by `FixedBinPsi`."""
@@ -72,7 +72,7 @@ class PsiOverviewCalculation(DataframeCalculation[PsiOverview]):
             value = context.calculate_metric(FixedBinPsi(column=column).to_calculation()).value
             missing = [data.column(column).data.isna().mean() for data in (reference_data, current_data)]
             rows.append((escape(column), round(float(value), 4), verdict_of(value), *(f"{m:.2%}" for m in missing)))
-        names = ["column", "psi", "verdict", "missing in reference", "missing in current"]
+        names = ["column", "psi", "by the index alone", "missing in reference", "missing in current"]
         table = pd.DataFrame(rows, columns=names).sort_values("psi", ascending=False, ignore_index=True)
         result = self.result(table)
         result.widget = [

@@ -137,6 +137,21 @@ def test_act_needs_the_same_column_in_two_windows_in_a_row(check):
     assert window(5).verdict == "watch"
 
 
+def test_a_column_that_grows_with_the_calendar_is_judged_by_its_own_pace(check):
+    def aged(frame, from_day):
+        return frame.assign(account_age=from_day + np.arange(len(frame)) * 14 / len(frame))
+
+    reference = aged(payments(6_000, 0), 100)
+    result = check(aged(payments(9_000, 1), 114), reference)
+    age = next(drift for drift in result.columns if drift.column == "account_age")
+    assert result.verdict == "stable"
+    assert age.psi > 0.25
+    assert "moves as far within the reference" in age.note
+    broken = check(aged(payments(9_000, 2), 114).assign(account_age=np.nan), reference)
+    assert broken.verdict == "watch"
+    assert broken.columns[0].note == "every value is missing"
+
+
 def test_windows_of_another_model_version_do_not_count(check):
     verdicts = []
     for seed, version in ((1, "3"), (2, "4")):

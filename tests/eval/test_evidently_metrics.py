@@ -66,7 +66,7 @@ def test_fixed_bin_psi_and_its_overview_agree():
     found = values([PsiOverview(columns=["a", "b"]), FixedBinPsi(column="b")], current, reference)
     assert list(found["PsiOverview"]["column"].values()) == ["b", "a"]
     assert found["PsiOverview"]["psi"]["0"] == pytest.approx(found["FixedBinPsi"], abs=1e-4)
-    assert list(found["PsiOverview"]["verdict"].values()) == ["act", "stable"]
+    assert list(found["PsiOverview"]["by the index alone"].values()) == ["act", "stable"]
 
 
 def test_the_metrics_take_evidently_tests():

@@ -5,7 +5,15 @@ import json
 import pytest
 
 from eval.errors import EvalInputError
-from eval.questions import GoldPassage, Question, load_questions, parse_question, question_set_digest, stale_gold
+from eval.questions import (
+    GoldPassage,
+    Question,
+    load_questions,
+    parse_question,
+    question_set_digest,
+    sample_questions,
+    stale_gold,
+)
 from eval.spans import figures, locate, overlap_share
 
 GOOD = {
@@ -116,3 +124,21 @@ def test_spans_are_found_over_line_breaks_and_compared():
     assert locate("after 49 hours", "lifted after 48 hours") is None
     assert overlap_share((0, 10), (5, 100)) == 0.5
     assert overlap_share((0, 10), (10, 20)) == 0.0
+
+
+def test_a_sample_keeps_the_shares_of_the_kinds_and_the_order():
+    kinds = ["answerable"] * 60 + ["unanswerable"] * 30 + ["off_topic"] * 10
+    asked = [Question(f"Q{n:03}", "?", "", (), kind) for n, kind in enumerate(kinds)]
+    chosen = sample_questions(asked, 20)
+    assert [
+        sum(question.kind == kind for question in chosen) for kind in ("answerable", "unanswerable", "off_topic")
+    ] == [12, 6, 2]
+    assert chosen == sorted(chosen, key=lambda question: question.id)
+    assert chosen == sample_questions(asked, 20)
+    assert sample_questions(asked, 200) == asked
+
+
+def test_the_questions_that_ship_are_sound():
+    questions = load_questions()
+    assert len(questions) >= 20
+    assert {"answerable", "unanswerable", "off_topic"} <= {question.kind for question in questions}
