@@ -57,6 +57,12 @@ class QuoteContainment(SingleTurnMetric):
     def init(self, run_config: RunConfig) -> None:
         """Nothing to set up."""
 
+    async def single_turn_ascore(
+        self, sample: SingleTurnSample, callbacks: Any = None, timeout: float | None = None
+    ) -> float:
+        """The share; called by Ragas' context metrics for each pair, so without its bookkeeping."""
+        return await self._single_turn_ascore(sample, callbacks)
+
     async def _single_turn_ascore(self, sample: SingleTurnSample, callbacks: Any = None) -> float:
         return float(fuzz.partial_ratio(_squeezed(sample.reference), _squeezed(sample.response)) / 100)
 
@@ -183,7 +189,8 @@ async def _score(measure: Measure, trial: Trial) -> tuple[float, str]:
         if isinstance(given, float):
             return given, ""
         if isinstance(measure.metric, SingleTurnMetric):
-            return float(await measure.metric.single_turn_ascore(SingleTurnSample(**given))), ""
+            # The public method around this one reports its use to Ragas' makers unless the environment forbids it.
+            return float(await measure.metric._single_turn_ascore(SingleTurnSample(**given), [])), ""
         result = await measure.metric.ascore(**given)
         return float(result.value), str(result.reason or "")
     except Exception as error:  # One metric on one answer must not end the measurement; it is counted.
