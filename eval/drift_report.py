@@ -8,6 +8,7 @@ import yaml
 
 from eval.drift_checks import AlertVolume, ColumnDrift
 from eval.drift_performance import Performance
+from eval.markdown import harmless
 from eval.psi import ACT, INSUFFICIENT, STABLE, WATCH
 
 if TYPE_CHECKING:
@@ -54,12 +55,15 @@ def write_report(
     ]
     if result.checks:
         lines += ["## The data", ""]
-        lines += [f"- {_cell(check.subject)}: {_cell(check.message)}" for check in result.checks] + [""]
+        lines += [f"- {harmless(check.subject)}: {harmless(check.message)}" for check in result.checks] + [""]
     lines += ["## Alerts and score", "", _alerts(result.alerts), ""]
     lines += ["## Performance", "", *_performance(result.performance, result.provisional), ""]
     lines += ["## Columns", "", *_columns(result.columns), ""]
     if result.skipped:
-        lines += [f"Not compared: {'; '.join(f'{_cell(name)} ({why})' for name, why in result.skipped.items())}.", ""]
+        lines += [
+            f"Not compared: {'; '.join(f'{harmless(name)} ({why})' for name, why in result.skipped.items())}.",
+            "",
+        ]
     lines += [
         "The population stability index compares shares of rows in bins fixed by the reference: under 0.1 a column is "
         'stable, to 0.25 it is watched, above that it is acted on once two windows in a row agree. "By chance" is '
@@ -89,7 +93,7 @@ def _answer(result: "DriftResult", model: str) -> str:
 
 
 def _named(drifts: list[ColumnDrift]) -> str:
-    shown = [f"{_cell(drift.column)} ({_index(drift)})" for drift in drifts[:_MOST_NAMED]]
+    shown = [f"{harmless(drift.column)} ({_index(drift)})" for drift in drifts[:_MOST_NAMED]]
     more = len(drifts) - _MOST_NAMED
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
@@ -149,20 +153,12 @@ def _columns(drifts: tuple[ColumnDrift, ...]) -> list[str]:
     for drift in drifts:
         verdict = f"{drift.verdict}, second window" if drift.confirmed else drift.verdict
         lines.append(
-            f"| {_cell(drift.column)} | {_number(drift.psi)} | {_number(drift.noise)} "
+            f"| {harmless(drift.column)} | {_number(drift.psi)} | {_number(drift.noise)} "
             f"| {_number(drift.usual)} | {verdict} "
-            f"| {drift.missing_current:.1%} | {_cell(drift.note)} |"
+            f"| {drift.missing_current:.1%} | {harmless(drift.note)} |"
         )
     return lines
 
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else "n/a"
-
-
-def _cell(text: object) -> str:
-    """Text from the data, made harmless in a table of a page: no markup, no cell border, one line."""
-    plain = " ".join(str(text).split())
-    for mark, harmless in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
-        plain = plain.replace(mark, harmless)
-    return plain

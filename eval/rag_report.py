@@ -8,6 +8,7 @@ import numpy as np
 from eval.aggregates import KIND_NAMES, REFUSAL_NAMES, SCORE_NAMES
 from eval.gates import Gate
 from eval.intervals import Vector
+from eval.markdown import harmless
 from eval.measures import Scores
 from eval.trials import Trial
 
@@ -89,7 +90,7 @@ def write_report(
         lines.append("")
     if stale:
         lines += ["## Questions to correct", "", "Their gold passages no longer stand in the documents.", ""]
-        lines += [f"- {line}" for line in stale] + [""]
+        lines += [f"- {harmless(line)}" for line in stale] + [""]
     return "\n".join(lines)
 
 
@@ -103,21 +104,21 @@ def write_worst(trials: Sequence[Trial], scores: Scores, quality: Any, most: int
         lines += [
             f"## {rank}. {trial.question.id} ({trial.question.kind}), quality {quality[row]:.2f}",
             "",
-            f"**Asked:** {_one_line(trial.question.question)}",
+            f"**Asked:** {harmless(trial.question.question)}",
             "",
-            f"**Expected:** {_one_line(expected)}",
+            f"**Expected:** {harmless(expected)}",
             "",
-            f"**Answered ({trial.status or 'failed'}):** {_one_line(trial.error or trial.response) or '(nothing)'}",
+            f"**Answered ({trial.status or 'failed'}):** {harmless(trial.error or trial.response) or '(nothing)'}",
             "",
         ]
         for gold in trial.gold:
-            lines.append(f"- gold: {gold.document_id}: {_one_line(gold.quote)!r}")
+            lines.append(f"- gold: {gold.document_id}: {harmless(gold.quote)!r}")
         for citation in trial.citations:
             mark = "" if citation.exact else " (not what stands there)"
             lines.append(
-                f"- cited: {citation.document_id}[{citation.start}:{citation.end}]: {_one_line(citation.quote)!r}{mark}"
+                f"- cited: {citation.document_id}[{citation.start}:{citation.end}]: {harmless(citation.quote)!r}{mark}"
             )
-        why = [f"- {name}: {reason}" for (at, name), reason in scores.reasons.items() if at == row]
+        why = [f"- {name}: {harmless(reason)}" for (at, name), reason in scores.reasons.items() if at == row]
         lines += [*why, ""]
     return "\n".join(lines)
 
@@ -141,7 +142,3 @@ def _row(metrics: Mapping[str, float], name: str) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else "n/a"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

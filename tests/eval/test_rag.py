@@ -304,3 +304,11 @@ def test_nothing_is_asked_of_the_network(measure, good, monkeypatch):
     metrics = measure(good).metrics
     assert metrics["citation_recall"] == 1.0
     assert not [name for name, value in metrics.items() if name.endswith("_failed") and value]
+
+
+def test_markup_in_an_answer_stays_text_in_the_reports(measure, good, scripted):
+    attack = "<script>alert(1)</script>"
+    good.answers["mule?"] = replace(scripted.answer_from(scripted.holds), answer=f"It is {attack}")
+    result = measure(good)
+    assert "&lt;script&gt;" in result.worst_markdown
+    assert attack not in result.worst_markdown + result.report_markdown
