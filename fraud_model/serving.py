@@ -34,8 +34,7 @@ class FraudClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
             raise ValueError("booster.txt was changed after training")
         self.booster = lgb.Booster(model_str=text.decode())
 
-    # Without type hints on purpose: MLflow would derive a second signature from them.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Fraud probability in [0, 1] and alert of each row of a table with the model's feature columns."""
         matrix = model_input[self.description["feature_names"]].to_numpy(np.float32)
         raw = self.booster.predict(matrix, raw_score=True)

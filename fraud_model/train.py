@@ -18,7 +18,7 @@ import pandas as pd
 
 from fraud_model import metrics as figures_of
 from fraud_model.calibration import Calibrator, fit_calibrator
-from fraud_model.candidates import DEFAULTS, booster_of, choose_trees, cores, fit, make_pipeline
+from fraud_model.candidates import DEFAULTS, fit_trees
 from fraud_model.definitions import FEATURE_VERSION, feature_fingerprint, feature_names
 from fraud_model.errors import DataError, InputError
 from fraud_model.features import categories_in, compute_features
@@ -31,7 +31,6 @@ from fraud_model.splits import Split, time_split
 
 _STEPS = 5
 _REFERENCE_ROWS = 10_000
-_FEW_ROWS = 20_000
 _FEW_FRAUDS = 50
 _BUDGETS = (10, 25, 50, 100, 200, 500)
 
@@ -103,7 +102,7 @@ def train(
     categories = categories_in(transactions[split.train], schema)
     features = compute_features(transactions, schema, categories=categories)
     tell(1, "fitting")
-    booster, trees = _fit(features, labels, times, split, schema, seed)
+    booster, trees = fit_trees(features[split.train], labels[split.train], times[split.train], schema, seed)
     tell(2, "validating")
     validated = _validate(booster, transactions, features, labels, times, split, schema, alert_budget_per_day)
     warnings = (*split.warnings, *_warnings(labels, split, validated, alert_budget_per_day))
@@ -193,21 +192,6 @@ class _Validated:
     metrics: dict[str, float]
     budgets: list[BudgetRow]
     slices: dict[str, list[SliceRow]]
-
-
-def _fit(
-    features: pd.DataFrame, labels: Array, times: Array, split: Split, schema: TransactionSchema, seed: int
-) -> tuple[lgb.Booster, int]:
-    train_features, train_labels = features[split.train], labels[split.train]
-    # Small tables need small leaves: with the default minimum, a few thousand rows would give one leaf.
-    least = int(np.clip(len(train_labels) // 1_000, 10, DEFAULTS["min_child_samples"]))
-    threads = cores() if len(train_labels) >= _FEW_ROWS else 1  # few rows: waiting for each other costs more
-    pipeline = make_pipeline(feature_names(schema), 1, seed, min_child_samples=least, n_jobs=threads)
-    train_times = times[split.train]
-    later = train_times >= np.quantile(train_times, 0.8)
-    trees = choose_trees(pipeline, train_features, train_labels, later, schema.categorical)
-    fit(pipeline.set_params(classifier__n_estimators=trees), train_features, train_labels, schema.categorical)
-    return booster_of(pipeline), trees
 
 
 def _validate(
