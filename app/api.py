@@ -24,6 +24,8 @@ from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# A champion promoted by a command is in use at most this much later.
+_CHAMPION_SECONDS = 20.0
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 DESCRIPTION = """Scores payments, lists alerts with their reasons, takes decisions and answers questions with citations.
@@ -45,8 +47,10 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         # Serving starts at once; the first request waits only for what it needs.
-        threading.Thread(target=desk.warm, name="warm-up", daemon=True).start()
+        stopped = threading.Event()
+        threading.Thread(target=_attend, args=(desk, stopped), name="desk", daemon=True).start()
         yield
+        stopped.set()
         desk.close()
 
     app = FastAPI(
@@ -71,6 +75,13 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
 
         return mount(app, desk)
     return app
+
+
+def _attend(desk: Desk, stopped: threading.Event) -> None:
+    """Opens every part, then watches for another champion until the service ends."""
+    desk.warm()
+    while not stopped.wait(_CHAMPION_SECONDS):
+        desk.follow_champion()
 
 
 def _service_routes(app: FastAPI, desk: Desk, metrics: Metrics) -> None:

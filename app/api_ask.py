@@ -40,7 +40,8 @@ _EXAMPLE = {
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The answer, each sentence with its citations. As events: `step` for each thing done, `case` "
-        "with figures from tools, `draft` with the text so far, not yet checked, then `answer` with the whole answer, or `error` with a problem.",
+        "with figures from tools, `draft` with the text so far, not yet checked, then `answer` with the whole answer, "
+        "or `error` with a problem.",
         "content": {"application/json": {"example": _EXAMPLE}, _STREAM: {"schema": {"type": "string"}}},
     }
 }

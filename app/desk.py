@@ -133,6 +133,17 @@ class Desk:
         log.info("model version %s is in use", scorer.model_version)
         return str(scorer.model_version)
 
+    def follow_champion(self) -> None:
+        """Takes up a champion that was promoted elsewhere; on any failure the present one goes on serving."""
+        if not self._scorer.opened:
+            return
+        try:
+            champion = self.registry.champion()
+            if champion is not None and str(champion.version) != self.model_version:
+                self.reload_model()
+        except Exception as error:
+            log.warning("the champion could not be looked up or loaded: %s", message_of(error))
+
     def score_payments(
         self, payments: pd.DataFrame, ids: Sequence[str] | None = None, reasons: int = 8
     ) -> list[Scored]:

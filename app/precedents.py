@@ -12,6 +12,8 @@ from app.records import OPEN, Alert, Precedent, Scored, iso
 
 COLLECTION = "case_notes"
 _QUOTE_LENGTH = 280
+# A shorter passage says nothing without the rest of its note.
+_LEAST_TOLD = 80
 _REASONS_ASKED = 4
 _PASSAGES = 24
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
@@ -37,10 +39,18 @@ def find_precedents(index: Searchable, case: Alert | Scored, count: int = 3) -> 
     found: dict[str, Precedent] = {}
     for query in _queries(case):
         for hit in index.search(query, k=_PASSAGES, as_of=iso(case.event_time), where={"collection": COLLECTION}):
-            if _closed_before(hit.metadata, case.event_time) and hit.document_id not in found:
+            if not _closed_before(hit.metadata, case.event_time):
+                continue
+            known = found.get(hit.document_id)
+            if known is None or _telling(hit.text, float(hit.similarity)) > _telling(known.quote, known.similarity):
                 found[hit.document_id] = _precedent(hit, accounts)
     ranked = sorted(found.values(), key=lambda item: (-len(item.shared_accounts), -item.similarity, item.document_id))
     return tuple(ranked[:count])
+
+
+def _telling(text: str, similarity: float) -> tuple[bool, float]:
+    """Which of a note's passages to quote: the nearest of those that say more than a few words."""
+    return len(text) >= _LEAST_TOLD, similarity
 
 
 def _queries(case: Alert | Scored) -> Iterable[str]:

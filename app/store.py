@@ -5,37 +5,33 @@ not at all.
 """
 
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, create_engine, event, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, or_, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from app import tables
 from app.conversations import Conversations
 from app.records import (
-    OPEN,
     REASON_CODES,
     STATES,
     UNDECIDED,
     Alert,
     AlertFilter,
     AlertPage,
-    AlertSummary,
     Disposition,
     Precedent,
-    ReasonRecord,
     Scored,
 )
+from app.rows import SUMMARY, alert_of, alert_row, disposition_of, moment, seconds, summary_of
 
 log = logging.getLogger(__name__)
 
-_SUMMARY = [tables.alerts.c[name] for name in AlertSummary.__dataclass_fields__]
 # SQLite takes at most 32,766 values in one statement.
 _IDS_AT_ONCE = 10_000
 
@@ -78,11 +74,11 @@ class Store:
             How many were added. A payment that already has an alert keeps the record it was given first.
         """
         incoming = {item.transaction_id: item for item in scored}
-        now = _seconds(datetime.now(UTC))
+        now = seconds(datetime.now(UTC))
         with self.engine.begin() as connection:
             for known in self._known_transactions(connection, list(incoming)):
                 incoming.pop(known)
-            rows = [_alert_row(item, now) for item in incoming.values()]
+            rows = [alert_row(item, now) for item in incoming.values()]
             if rows:
                 connection.execute(tables.alerts.insert(), rows)
         return len(rows)
@@ -97,7 +93,7 @@ class Store:
         """
         conditions = _conditions(wanted or AlertFilter())
         listing = (
-            select(*_SUMMARY)
+            select(*SUMMARY)
             .where(*conditions)
             .order_by(tables.alerts.c.expected_loss.desc(), tables.alerts.c.id)
             .offset(offset)
@@ -105,7 +101,7 @@ class Store:
         )
         with self.engine.connect() as connection:
             total = connection.scalar(select(func.count()).select_from(tables.alerts).where(*conditions)) or 0
-            items = tuple(_summary(row) for row in connection.execute(listing).mappings())
+            items = tuple(summary_of(row) for row in connection.execute(listing).mappings())
         return AlertPage(items, int(total), offset, limit)
 
     def counts(self) -> dict[str, int]:
@@ -153,7 +149,7 @@ class Store:
             InvalidDecisionError: the decision or the reason code does not exist.
         """
         _check_decision(decision, reason_code)
-        now = _seconds(datetime.now(UTC))
+        now = seconds(datetime.now(UTC))
         with self.engine.begin() as connection:
             before = connection.scalar(select(tables.alerts.c.state).where(tables.alerts.c.id == alert_id))
             if before is None:
@@ -179,7 +175,7 @@ class Store:
             key = connection.execute(tables.dispositions.insert().values(**values)).inserted_primary_key
             _audit(connection, analyst, "decide", f"alert {alert_id}", {"decision": decision, "reason": reason_code})
         del values["previous_state"]
-        made = {**values, "id": int(key[0]) if key else 0, "decided_at": _moment(now)}
+        made = {**values, "id": int(key[0]) if key else 0, "decided_at": moment(now)}
         return Disposition(**made)
 
     def undo(self, alert_id: int, analyst: str) -> Alert:
@@ -203,7 +199,7 @@ class Store:
             connection.execute(
                 update(tables.dispositions)
                 .where(tables.dispositions.c.id == row["id"])
-                .values(undone_at=_seconds(datetime.now(UTC)), undone_by=analyst)
+                .values(undone_at=seconds(datetime.now(UTC)), undone_by=analyst)
             )
             connection.execute(
                 update(tables.alerts).where(tables.alerts.c.id == alert_id).values(state=row["previous_state"])
@@ -221,7 +217,7 @@ class Store:
             known = select(tables.transactions.c.id).where(tables.transactions.c.transaction_id == transaction_id)
             if connection.scalar(known) is not None:
                 return False
-            values = {"transaction_id": transaction_id, "event_time": _seconds(event_time), "columns": columns}
+            values = {"transaction_id": transaction_id, "event_time": seconds(event_time), "columns": columns}
             connection.execute(tables.transactions.insert().values(**values))
         return True
 
@@ -240,7 +236,7 @@ class Store:
             )
 
     def withdraw_alerts(self, who: str, reason: str) -> int:
-        """Removes every alert on which nobody has ever decided, with a line in the audit trail.
+        """Removes every alert on which nobody has ever decided, and every recorded payment, with a line in the audit.
 
         Returns:
             How many were removed.
@@ -248,6 +244,7 @@ class Store:
         decided = select(tables.dispositions.c.alert_id)
         with self.engine.begin() as connection:
             gone = connection.execute(tables.alerts.delete().where(tables.alerts.c.id.not_in(decided))).rowcount
+            connection.execute(tables.transactions.delete())
             if gone:
                 _audit(connection, who, "withdraw_alerts", "", {"alerts": gone, "reason": reason})
             return gone
@@ -278,7 +275,7 @@ class Store:
                 .where(tables.dispositions.c.alert_id == row["id"])
                 .order_by(tables.dispositions.c.id)
             ).mappings()
-            return _alert(row, tuple(_disposition(item) for item in made))
+            return alert_of(row, tuple(disposition_of(item) for item in made))
 
 
 def _open_engine(database_url: str) -> Engine:
@@ -329,72 +326,5 @@ def _check_decision(decision: str, reason_code: str) -> None:
 
 
 def _audit(connection: Connection, who: str, action: str, subject: str, detail: dict[str, Any]) -> None:
-    values = {"at": _seconds(datetime.now(UTC)), "who": who, "action": action, "subject": subject, "detail": detail}
+    values = {"at": seconds(datetime.now(UTC)), "who": who, "action": action, "subject": subject, "detail": detail}
     connection.execute(tables.audit.insert().values(**values))
-
-
-def _alert_row(item: Scored, now: int) -> dict[str, Any]:
-    return {
-        "transaction_id": item.transaction_id,
-        "event_time": _seconds(item.event_time),
-        "created_at": now,
-        "payer": item.payer,
-        "payee": item.payee,
-        "amount": item.amount,
-        "currency": item.currency,
-        "probability": item.probability,
-        "threshold": item.threshold,
-        "expected_loss": item.expected_loss,
-        "model_version": item.model_version,
-        "state": OPEN,
-        "headline": item.headline,
-        "record": {
-            "transaction": {name: _finite(value) for name, value in item.transaction.items()},
-            "features": {name: _finite(value) for name, value in item.features.items()},
-            "reasons": [{**asdict(reason), "value": _finite(reason.value)} for reason in item.reasons],
-        },
-    }
-
-
-def _summary(row: RowMapping) -> AlertSummary:
-    return AlertSummary(**{**row, "event_time": _moment(row["event_time"])})
-
-
-def _alert(row: RowMapping, made: tuple[Disposition, ...]) -> Alert:
-    summary = {column.name: row[column.name] for column in _SUMMARY} | {"event_time": _moment(row["event_time"])}
-    record = row["record"]
-    precedents = row["precedents"]
-    return Alert(
-        **summary,
-        created_at=_moment(row["created_at"]),
-        transaction=record["transaction"],
-        features=record["features"],
-        reasons=tuple(ReasonRecord(**reason) for reason in record["reasons"]),
-        precedents=None if precedents is None else tuple(_precedent(item) for item in precedents),
-        dispositions=made,
-    )
-
-
-def _precedent(values: dict[str, Any]) -> Precedent:
-    return Precedent(**{**values, "shared_accounts": tuple(values["shared_accounts"])})
-
-
-def _disposition(row: RowMapping) -> Disposition:
-    values = {name: row[name] for name in Disposition.__dataclass_fields__}
-    undone = values["undone_at"]
-    values["decided_at"] = _moment(values["decided_at"])
-    values["undone_at"] = None if undone is None else _moment(undone)
-    return Disposition(**values)
-
-
-def _finite(value: Any) -> Any:
-    # JSON has no NaN, and PostgreSQL refuses it.
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -27,7 +27,7 @@ _EXAMPLES = (
 )
 
 _TALK_JS = """
-const scroll = () => element.querySelector('.fd-talk > :last-child')?.scrollIntoView({ block: 'end' });
+const scroll = () => [...element.querySelectorAll('.fd-question')].at(-1)?.scrollIntoView({ block: 'start' });
 element.addEventListener('click', (event) => {
   const example = event.target.closest('[data-ask]'), cite = event.target.closest('[data-evidence]');
   const helpful = event.target.closest('[data-helpful]');

@@ -15,6 +15,7 @@ STATUS = {
     "answered": ("✓", "Answered from the documents"),
     "partial": ("◐", "Partly answered"),
     "not_in_documents": ("○", "Not in the documents"),
+    "only_figures": ("○", "Figures above; nothing on it in the documents"),
 }
 
 
@@ -86,8 +87,9 @@ def _answer(place: int, turn: Turn) -> str:
         sentences = show.text(body["answer"])
     notices = "".join(f"<p class='fd-note'>{show.text(notice)}</p>" for notice in body.get("notices", ()))
     case = _tool_figures(body["case"]) if "case" in body else ""
+    status = "only_figures" if case and body["status"] == "not_in_documents" else body["status"]
     return (
-        f"<div class='fd-answer' data-turn='{place}'>{case}<div class='fd-answer-head'>{status_badge(body['status'])}"
+        f"<div class='fd-answer' data-turn='{place}'>{case}<div class='fd-answer-head'>{status_badge(status)}"
         f"<span class='fd-soft'>{show.text(body['answerer'])} · {body['elapsed_ms'] / 1000:.1f} s</span></div>"
         f"<p class='fd-sentences'>{sentences}</p>{notices}{_feedback(turn)}</div>"
     )
@@ -194,11 +196,11 @@ def marked(citation: dict[str, Any], passage: dict[str, Any] | None) -> str:
         text = passage["text"]
         first, last = citation["start"] - passage["start"], citation["end"] - passage["start"]
         if 0 <= first < last <= len(text) and text[first:last] == quote:
-            return f"{_flowing(text[:first])}<mark>{_flowing(quote)}</mark>{_flowing(text[last:])}"
-    return f"<mark>{_flowing(quote)}</mark>"
+            return f"{flowing(text[:first])}<mark>{flowing(quote)}</mark>{flowing(text[last:])}"
+    return f"<mark>{flowing(quote)}</mark>"
 
 
-def _flowing(text: str) -> str:
+def flowing(text: str) -> str:
     """Escaped text whose hard line breaks flow; paragraphs, headings and list items stay apart."""
     return show.text(_SOFT_BREAK.sub(" ", text))
 

@@ -98,7 +98,7 @@ def _reason_row(reason: ReasonRecord, largest: float) -> str:
     verb, glyph = ("raises", "▲") if raises else ("lowers", "▼")
     return (
         f"<li class='{side}' title='{show.text(reason.feature)} = {show.cell(reason.value)}'>"
-        f"<span class='fd-reason-text'>{show.text(reason.text)}</span>"
+        f"<span class='fd-reason-text'>{show.sentence(reason.text)}</span>"
         f"<span class='fd-bar' aria-hidden='true'><b style='width:{width:.1f}%'></b></span>"
         f"<span class='fd-effect'><i aria-hidden='true'>{glyph}</i>{show.effect(reason.effect)}"
         f"<span class='fd-hidden'> {verb} the score</span></span></li>"

@@ -7,6 +7,7 @@ import gradio as gr
 from app.desk import Desk
 from app.errors import message_of
 from app.ui import format as show
+from app.ui.ask_view import flowing
 from app.ui.events import shown
 from app.ui.panel import panel
 
@@ -28,7 +29,9 @@ class DocumentsPage:
             with gr.Column(scale=66, min_width=480, elem_classes="fd-pane"):
                 query = gr.Textbox(
                     label="Search the documents",
-                    placeholder="Words, a case id, an account",
+                    show_label=False,
+                    container=False,
+                    placeholder="Search: words, a case id, an account",
                     max_length=400,
                     elem_id="documents-query",
                 )
@@ -82,6 +85,6 @@ def _hit(hit: Any) -> str:
     heading = f"<span class='fd-soft'>{show.text(hit.heading)}</span>" if getattr(hit, "heading", "") else ""
     return (
         f"<li><header><strong>{show.text(hit.title)}</strong><span class='fd-tag'>{collection}</span>{heading}</header>"
-        f"<p>{show.text(hit.text)}</p><p class='fd-soft'><span "
+        f"<p>{flowing(hit.text)}</p><p class='fd-soft'><span "
         f"class='fd-id'>{show.text(hit.document_id)}</span></p></li>"
     )

@@ -50,6 +50,11 @@ def effect(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
+def sentence(words: str) -> str:
+    """Words that start a line: escaped, the first letter large."""
+    return text(words[:1].upper() + words[1:])
+
+
 def plain_name(name: str) -> str:
     """An internal name in words: account_takeover is Account takeover."""
     words = name.replace("_", " ").strip()

@@ -8,7 +8,12 @@ from app.ui import format as show
 from app.ui.panel import panel
 from fraud_model.registry import HistoryEntry, ModelVersionInfo
 
-_SHOWN_METRICS = ("average_precision", "precision_at_budget", "recall_at_budget", "roc_auc")
+_SHOWN_METRICS = {
+    "average_precision": "Average precision",
+    "precision_at_budget": "Precision at budget",
+    "recall_at_budget": "Recall at budget",
+    "roc_auc": "ROC AUC",
+}
 
 
 class ModelsPage:
@@ -33,7 +38,7 @@ class ModelsPage:
         if not versions:
             return show.empty_state("No model yet", "Training registers the first version.", "frauddesk up")
         names = [name for name in _SHOWN_METRICS if any(name in version.metrics for version in versions)]
-        head = "".join(f"<th scope='col' class='fd-num'>{show.plain_name(name)}</th>" for name in names)
+        head = "".join(f"<th scope='col' class='fd-num'>{_SHOWN_METRICS[name]}</th>" for name in names)
         rows = "".join(_version(version, names) for version in versions)
         entries = "".join(_entry(entry) for entry in reversed(history)) or "<li>Nothing yet.</li>"
         return (

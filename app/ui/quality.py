@@ -14,7 +14,9 @@ _EXPERIMENTS = {
     "fraud-desk-rag": ("Answers", "No answers were measured yet.", "frauddesk eval rag"),
     "fraud-desk-drift": ("Drift", "No drift check was run yet.", "frauddesk eval drift"),
 }
-_RUNS = 10
+_RUNS = 5
+# Bounds of an interval stand beside their figure; counts of what was scored are in the run.
+_BESIDE_A_FIGURE = ("_low", "_high", "_failed", "_scored")
 
 
 class QualityPage:
@@ -54,11 +56,12 @@ class QualityPage:
         badge = f"<span class='fd-tag fd-tag-strong'>{show.plain_name(verdict)}</span>" if verdict else ""
         figures = "".join(
             f"<tr><th scope='row'>{show.plain_name(name)}</th>"
-            + "".join(f"<td class='fd-num'>{_figure(run.data.metrics.get(name))}</td>" for run in runs[:5])
+            + "".join(f"<td class='fd-num'>{_with_interval(run.data.metrics, name)}</td>" for run in runs)
             + "</tr>"
             for name in sorted(latest.data.metrics)
+            if not name.endswith(_BESIDE_A_FIGURE)
         )
-        head = "".join(f"<th scope='col' class='fd-num'>{_started(run)}</th>" for run in runs[:5])
+        head = "".join(f"<th scope='col' class='fd-num'>{_started(run)}</th>" for run in runs)
         return (
             f"<section class='fd-card'><h3>{title} {badge}</h3><div class='fd-table-box'><table "
             "class='fd-plain'><thead>"
@@ -66,6 +69,14 @@ class QualityPage:
             f"<p class='fd-soft'>Again with <code>{command}</code>; reports and tables are artifacts of the runs in "
             "MLflow.</p></section>"
         )
+
+
+def _with_interval(metrics: dict[str, float], name: str) -> str:
+    low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
+    figure = _figure(metrics.get(name))
+    if low is None or high is None:
+        return figure
+    return f"{figure} <span class='fd-soft'>{_figure(low)}–{_figure(high)}</span>"
 
 
 def _figure(value: float | None) -> str:

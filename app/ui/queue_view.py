@@ -57,7 +57,7 @@ def _row(item: AlertSummary, selected: bool) -> str:
         f"<td class='fd-what'><span class='fd-flow'><span class='fd-id'>{show.text(item.payer)}</span><span "
         f"class='fd-arrow' aria-label='pays'>→</span><span class='fd-id'>{show.text(item.payee)}</span>{state}</span>"
         f"<span class='fd-sub'><time>{show.moment(item.event_time)}</time>"
-        f"<span class='fd-headline'>{show.text(item.headline)}</span></span></td>"
+        f"<span class='fd-headline'>{show.sentence(item.headline)}</span></span></td>"
         f"<td class='fd-num fd-roomy'>{show.money(item.amount, item.currency)}</td>"
         f"<td class='fd-num'><span class='fd-strong'>{show.whole_money(item.expected_loss, item.currency)}</span>"
         f"<span class='fd-sub fd-tight'>of {show.money(item.amount, item.currency)}</span></td></tr>"
