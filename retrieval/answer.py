@@ -33,6 +33,9 @@ PASSAGES = 8
 PER_DOCUMENT = 3
 """Of one document at most so many, so that one long guide does not crowd out the rest."""
 
+OWN_DOCUMENT = 2.0
+"""`Hit.named` from which a hit is of a document that the question names."""
+
 NO_ANSWER = "The documents do not answer this."
 
 
@@ -225,13 +228,18 @@ class Answerer:
     def _search(self, state: _State) -> _State:
         version = self.index.version
         hits = self.index.search(state.question, PASSAGES, state.as_of, state.where, per_document=PER_DOCUMENT)
+        if hits and hits[0].named:
+            # About a case, an account, a payment: only what names it can answer, and a named document is read whole.
+            least = OWN_DOCUMENT if hits[0].named >= OWN_DOCUMENT else 1.0
+            hits = self.index.search(state.question, 2 * PASSAGES, state.as_of, state.where, per_document=2 * PASSAGES)
+            hits = [hit for hit in hits if hit.named >= least]
         return replace(state, hits=tuple(hits), index_version=version)
 
     def _gate(self, state: _State) -> _State:
         if not state.hits:
             return state
         question = read_question(self.index, state.question, state.as_of, state.where)
-        evidence = gather(self.index, question, state.hits)
+        evidence = gather(question, state.hits)
         verdict = judge(question, evidence)
         return replace(state, evidence=tuple(evidence), verdict=verdict, selected=tuple(select(question, evidence)))
 
@@ -310,7 +318,9 @@ class Answerer:
     def _answer(self, state: _State, sentences: tuple[AnswerSentence, ...], status: Status, answerer: str) -> Answer:
         notices = state.notices
         missing = ", ".join(state.verdict.missing[:4])
-        if status == "partial" and all(sentence.supported for sentence in sentences):
+        if status == "not_in_documents" and state.hits and not state.messages and missing:
+            notices += (f"Not found in the documents: {missing}.",)
+        elif status == "partial" and all(sentence.supported for sentence in sentences):
             hint = f" Not found: {missing}." if missing else ""
             notices += (f"The documents come close but may not fully answer this.{hint}",)
         elif status == "partial":

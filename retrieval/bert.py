@@ -10,6 +10,7 @@ Architecture: Devlin et al. (2019), "BERT"; mean pooling and normalisation: Reim
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,10 @@ TOKENS_PER_BATCH = 4096
 
 SORT_SPAN = 4096
 """Texts sorted together; bounds the memory that a very large call takes."""
+
+
+SHORT = 1000
+"""Characters up to which one thread encodes a call."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class BertEncoder:
 
         out = np.empty((len(texts), self.dimension), dtype=np.float32)
         weights = self._weights if exact or self.precision == "float32" else self._fast_weights()
-        with torch.inference_mode():
+        with torch.inference_mode(), _threads_for(sum(map(len, texts))):
             for rows, batch in self._batches(texts):
                 states = _forward(weights, self.shape, [entry.ids for entry in batch])
                 lengths = torch.tensor([len(entry.ids) for entry in batch])
@@ -178,6 +183,22 @@ class BertEncoder:
                 rows.append(row)
             if rows:
                 yield [begin + member for member in rows], [encoded[member] for member in rows]
+
+
+@contextmanager
+def _threads_for(characters: int) -> Iterator[None]:
+    """One thread for a question: waiting for a second one costs more than it brings, most of all on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    if characters > SHORT or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _join_attention(raw: "dict[str, torch.Tensor]", layers: int) -> "dict[str, torch.Tensor]":

@@ -39,6 +39,7 @@ class Embedding:
         self.name = name or DEFAULT_MODEL
         self._encoder: Encoder | None = None
         self._lock = threading.Lock()
+        self._last: tuple[str, np.ndarray] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -63,7 +64,12 @@ class Embedding:
 
     def encode(self, texts: Sequence[str], *, exact: bool = False) -> np.ndarray:
         """Unit vectors, float32, shape (len(texts), dimension); `exact` asks for float32 arithmetic."""
-        return self._load().encode(texts, exact=exact)
+        if not exact or len(texts) != 1:
+            return self._load().encode(texts, exact=exact)
+        last = self._last
+        if last is None or last[0] != texts[0]:  # a question is encoded for search and again for its evidence
+            last = self._last = (texts[0], self._load().encode(texts, exact=True))
+        return last[1].copy()
 
     def encode_windows(self, texts: Sequence[str], windows: Sequence[Sequence[Span]]) -> list[np.ndarray]:
         """For each text its unit vector and those of its windows, float32, shape (1 + windows, dimension)."""

@@ -29,6 +29,15 @@ def find_identifiers(text: str) -> list[str]:
     return sorted(found, key=lambda name: found[name])
 
 
+def without_identifiers(text: str) -> str:
+    """The wording alone, if at least two words of it remain: to words and meaning an identifier is noise."""
+    wording = text
+    for pattern in _PATTERNS:
+        wording = pattern.sub(" ", wording)
+    wording = " ".join(wording.split())
+    return wording if len(re.findall(r"[^\W\d_]{3,}", wording)) >= 2 else text
+
+
 def identifiers_of_metadata(metadata: Mapping[str, Any]) -> list[str]:
     """Identifiers named in the fields of a document (transactions, accounts, case id, …), `source` excepted."""
 

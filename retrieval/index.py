@@ -314,7 +314,7 @@ class Index:
     def _make_searcher(self, store: Store) -> Searcher:
         recorded = store.manifest.setting("embedding_model_path")
         same = recorded is None or store.manifest.setting("embedding_model") == self._asked.fingerprint
-        return Searcher(store, self._asked if same else Embedding(recorded))
+        return Searcher(store, self._asked if same else Embedding(recorded), self._chunking)
 
     def _check_recorded(self, store: Store) -> None:
         """Refuse to mix models or chunkings; record them at the first write."""

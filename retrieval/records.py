@@ -8,6 +8,15 @@ from retrieval.documents import Metadata, ReadFailure
 
 
 @dataclass(frozen=True)
+class Window:
+    """A run of sentences of a passage, as offsets into its document, with its cosine with the question."""
+
+    start: int
+    end: int
+    similarity: float
+
+
+@dataclass(frozen=True)
 class Hit:
     """One passage that search found.
 
@@ -24,6 +33,10 @@ class Hit:
         heading: The headings above the passage, joined by " > ".
         similarity: Best cosine of the question with the passage or one of its windows, in [-1, 1]; comparable
             between searches.
+        relevance: The score without what identifiers add, in [0, 1].
+        named: What identifiers added: 0 if the question names none that this document holds, 1 to 2 for the share that
+            it holds, 1 more if it is itself what the question names.
+        windows: The passage's windows of one or two sentences, each with its cosine with the question.
     """
 
     document_id: str
@@ -37,6 +50,9 @@ class Hit:
     metadata: Metadata
     heading: str = ""
     similarity: float = 0.0
+    relevance: float = 0.0
+    named: float = 0.0
+    windows: tuple[Window, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The fields of the command line's JSON."""

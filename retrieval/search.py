@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.chunking import Chunking, Passage, windows
 from retrieval.embedding import Embedding
 from retrieval.errors import InputError
-from retrieval.identifiers import find_identifiers, identifier_term
+from retrieval.identifiers import find_identifiers, identifier_term, without_identifiers
 from retrieval.keyword import idf
 from retrieval.manifest import StoredDocument, StoredPassage
 from retrieval.masking import mask
-from retrieval.records import Hit
+from retrieval.records import Hit, Window
 from retrieval.store import Store
 from retrieval.text import terms
 from retrieval.view import View
@@ -41,16 +42,28 @@ class Scored:
     passage: StoredPassage
     position: int
     owner: int
-    score: float
-    similarity: float
+    relevance: float
+    named: float
+    similarities: np.ndarray
+
+    @property
+    def score(self) -> float:
+        """Relevance and what identifiers add."""
+        return self.relevance + self.named
+
+    @property
+    def similarity(self) -> float:
+        """The best of its cosines: of the whole passage and of its windows."""
+        return float(self.similarities.max())
 
 
 class Searcher:
     """Searches one store; keeps its view until the store's version changes."""
 
-    def __init__(self, store: Store, embedding: Embedding) -> None:
+    def __init__(self, store: Store, embedding: Embedding, chunking: Chunking) -> None:
         self._store = store
         self.embedding = embedding
+        self._chunking = chunking
         self._view: View | None = None
         self._lock = threading.RLock()
 
@@ -83,7 +96,9 @@ class Searcher:
             texts = {
                 owner: self._store.manifest.document(view.document_ids[owner]) for owner in {s.owner for s in chosen}
             }
-        return [_hit(entry, document) for entry in chosen if (document := texts[entry.owner]) is not None]
+        return [
+            _hit(entry, document, self._chunking) for entry in chosen if (document := texts[entry.owner]) is not None
+        ]
 
     def term_weights(self, names: list[str], as_of: Any, where: Mapping[str, Any] | None) -> dict[str, float]:
         """Inverse document frequency of each term over the visible passages."""
@@ -99,8 +114,9 @@ class Searcher:
         """Candidates of both sides with their fused score, best first."""
         named = find_identifiers(query)
         exact, bonus = _identifier_bonus(view, named, visible)
-        keyword = view.keyword.scores(dict(Counter(terms(query))), visible)
-        vector = self.embedding.encode([query], exact=True)[0]
+        wording = without_identifiers(query)
+        keyword = view.keyword.scores(dict(Counter(terms(wording))), visible)
+        vector = self.embedding.encode([wording], exact=True)[0]
         near = self._store.vectors.nearest(vector, count, view.vector_filter(documents, as_of))
         positions = view.positions(near)
         chosen = set(positions[visible[positions]].tolist()) | set(_top(keyword, count)) | set(exact)
@@ -108,25 +124,27 @@ class Searcher:
         stored = self._store.manifest.passages(view.keyword.numbers[order].tolist())
         rows = [int(p) for p in order if int(view.keyword.numbers[p]) in stored]
         held = [stored[int(view.keyword.numbers[p])] for p in rows]
-        whole, best = dense_scores(vector, held)
-        fused = fuse(keyword[rows], whole + best, float(keyword.max()))
+        cosines = window_cosines(vector, held)
+        fused = fuse(keyword[rows], dense_scores(cosines), float(keyword.max()))
         scored = [
-            Scored(entry, p, int(view.owners[p]), float(fused[i]) + bonus.get(p, 0.0), float(max(whole[i], best[i])))
+            Scored(entry, p, int(view.owners[p]), float(fused[i]), bonus.get(p, 0.0), cosines[i])
             for i, (p, entry) in enumerate(zip(rows, held, strict=True))
         ]
         return sorted(scored, key=lambda entry: (-entry.score, entry.passage.number))
 
 
-def dense_scores(vector: np.ndarray, held: list[StoredPassage]) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine of each passage, and the best cosine among its windows (its own where it has none)."""
+def window_cosines(vector: np.ndarray, held: list[StoredPassage]) -> list[np.ndarray]:
+    """Cosines of a question with each passage and its windows, shape (1 + windows,) each, the passage first."""
     if not held:
-        return np.empty(0), np.empty(0)
-    stacked = np.concatenate([entry.vectors for entry in held]).astype(np.float32) @ vector
-    stacked *= np.concatenate([entry.scales for entry in held])
-    bounds = np.cumsum([0] + [len(entry.scales) for entry in held])
-    whole = stacked[bounds[:-1]]
-    stacked[bounds[:-1]] = [value if size == 1 else -1.0 for value, size in zip(whole, np.diff(bounds), strict=True)]
-    return whole, np.maximum.reduceat(stacked, bounds[:-1])
+        return []
+    cosines = np.concatenate([entry.vectors for entry in held]).astype(np.float32) @ vector
+    cosines *= np.concatenate([entry.scales for entry in held])
+    return np.split(cosines, np.cumsum([len(entry.scales) for entry in held])[:-1])
+
+
+def dense_scores(cosines: list[np.ndarray]) -> np.ndarray:
+    """For each passage its cosine plus the best among its windows (its own again where it has none)."""
+    return np.array([rows[0] + (rows[1:].max() if len(rows) > 1 else rows[0]) for rows in cosines])
 
 
 def fuse(keyword: np.ndarray, dense: np.ndarray, best_keyword: float) -> np.ndarray:
@@ -189,8 +207,9 @@ def _repeats(entry: Scored, taken: list[Scored]) -> bool:
     return False
 
 
-def _hit(entry: Scored, document: StoredDocument) -> Hit:
+def _hit(entry: Scored, document: StoredDocument, chunking: Chunking) -> Hit:
     passage = entry.passage
+    cut = windows(document.text, Passage(passage.start, passage.end, passage.heading), chunking)
     return Hit(
         document_id=document.id,
         passage_id=passage.id,
@@ -203,4 +222,10 @@ def _hit(entry: Scored, document: StoredDocument) -> Hit:
         metadata=document.metadata,
         heading=passage.heading,
         similarity=round(entry.similarity, 6),
+        relevance=round(entry.relevance, 6),
+        named=round(entry.named, 6),
+        windows=tuple(
+            Window(span.start, span.end, float(cosine))
+            for span, cosine in zip(cut, entry.similarities[1:], strict=False)
+        ),
     )
