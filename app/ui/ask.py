@@ -58,11 +58,17 @@ class AskPage:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
 
-    def build(self, demo: gr.Blocks) -> None:
+    @staticmethod
+    def remembered() -> gr.BrowserState:
+        """What the browser keeps: the id of its conversation; the conversation itself is in the desk's database.
+
+        Stands outside the tabs, since a browser reads only what is on the page it shows first.
+        """
+        return gr.BrowserState("", storage_key="frauddesk.conversation", secret="conversation")
+
+    def build(self, demo: gr.Blocks, current: gr.BrowserState) -> None:
         """Lays the page out and wires it."""
         turns = gr.State([])
-        # Only the id is kept in the browser; the conversation itself is in the desk's database.
-        current = gr.BrowserState("", storage_key="frauddesk.conversation", secret="conversation")
         with gr.Row(elem_classes="fd-ask-page", equal_height=False):
             with gr.Column(scale=58, min_width=480, elem_classes="fd-pane"):
                 talk = panel(elem_id="ask-talk", js_on_load=_TALK_JS)

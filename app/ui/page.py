@@ -32,11 +32,12 @@ def build_page(desk: Desk) -> gr.Blocks:
     """The page, working on a desk."""
     with gr.Blocks(title="Fraud Desk", analytics_enabled=False, fill_width=True, delete_cache=_DELETE_CACHE) as demo:
         header = panel(_header(None), elem_id="fd-header")
+        conversation = AskPage.remembered()
         with gr.Tabs(elem_id="fd-pages"):
             with gr.Tab("Queue", id="queue"):
                 QueuePage(desk).build(demo)
             with gr.Tab("Ask", id="ask"):
-                AskPage(desk).build(demo)
+                AskPage(desk).build(demo, conversation)
             with gr.Tab("Score", id="score"):
                 ScorePage(desk).build(demo)
             with gr.Tab("Documents", id="documents") as documents:
