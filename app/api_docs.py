@@ -57,7 +57,7 @@ def _operation(verb: str, path: str, operation: dict[str, Any], openapi: dict[st
     parts.append("<h3>Answers</h3><table>")
     for status, response in operation.get("responses", {}).items():
         parts.append(
-            f"<tr><td><code>{escape(status)}</code></td><td>{escape(response.get('description', ''))}</td></tr>"
+            f"<tr><td><code>{escape(status)}</code></td><td>{_code(response.get('description', ''))}</td></tr>"
         )
     parts.append("</table>")
     for media, content in operation.get("responses", {}).get("200", {}).get("content", {}).items():

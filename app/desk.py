@@ -106,6 +106,9 @@ class Desk:
         for status in self.ready():
             if not status.ready:
                 log.warning("%s is not ready: %s", status.name, status.detail)
+        if self._index.opened:
+            # Loads the embedding model, which takes longer than everything that a search does after it.
+            self.index.search("payment", k=1)
         if self._scorer.opened and self._history.opened and len(self.history):
             self.history.find(self.history.transaction_id_at(0))
             self.score_payments(self.history.frame.iloc[:1])

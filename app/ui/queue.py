@@ -37,7 +37,13 @@ element.addEventListener('keydown', (event) => { if (event.key === 'Enter') { ev
 _LIST_JS = """
 const mark = (row) => element.querySelectorAll('tr[data-id]').forEach(
   (other) => other.setAttribute('aria-selected', String(other === row)));
-const open = (row) => { mark(row); trigger('open', { id: Number(row.dataset.id) }); };
+const open = (row) => {
+  // Until the other case is there, nobody may decide on the one still shown.
+  if (row.getAttribute('aria-selected') !== 'true') document.querySelectorAll('#queue-case, #queue-decision').forEach(
+    (part) => { part.inert = true; setTimeout(() => { part.inert = false; }, 10000); });
+  mark(row);
+  trigger('open', { id: Number(row.dataset.id) });
+};
 element.addEventListener('click', (event) => {
   const row = event.target.closest('tr[data-id]'), button = event.target.closest('[data-page]');
   if (row) open(row);
@@ -77,6 +83,7 @@ element.addEventListener('click', (event) => {
   if (button?.dataset.do === 'next') trigger('next', {});
 });
 watch('value', () => {
+  document.querySelectorAll('#queue-case, #queue-decision').forEach((part) => { part.inert = false; });
   const form = element.querySelector('form');
   if (form) { form.reset(); form.querySelector('[type=submit]').disabled = true; }
   else element.querySelector('[data-do=next]')?.focus({ preventScroll: true });

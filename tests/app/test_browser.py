@@ -94,9 +94,13 @@ def tab(page, name):
 
 def test_an_alert_is_opened_decided_and_taken_back(page):
     page.wait_for_selector("#queue-case .fd-reasons li")
-    page.locator("#queue-list tr[data-id]").nth(1).click()
-    number = page.locator("#queue-list tr[data-id]").nth(1).get_attribute("data-id")
+    row = page.locator("#queue-list tr[data-id]").nth(1)
+    number = row.get_attribute("data-id")
+    # The case still shown takes no decision once another was asked for.
+    row.evaluate("row => { row.click(); window.inertAtOnce = document.querySelector('#queue-decision').inert; }")
+    assert page.evaluate("window.inertAtOnce")
     page.wait_for_selector(f"#queue-case [data-alert='{number}']")
+    page.wait_for_function("!document.querySelector('#queue-decision').inert")
     case = page.locator("#queue-case")
     for part in ("Score", "Threshold", "Model", "Why this score", "Nearest closed cases"):
         assert part in case.inner_text() or part.upper() in case.inner_text()
@@ -141,7 +145,9 @@ def test_a_question_shows_its_evidence(page):
     chosen = page.locator("#ask-evidence li[aria-current=true]")
     chosen.wait_for()
     assert chosen.locator("mark").inner_text()
-    page.locator("[data-helpful='1']").click()
+    # Reloading before the desk has answered would leave the aborted request in the console.
+    with page.expect_event("requestfinished", lambda request: "queue/data" in request.url):
+        page.locator("[data-helpful='1']").click()
     page.wait_for_selector("text=Thank you, noted.")
     page.reload()
     page.wait_for_selector("#queue-list tr[data-id]")

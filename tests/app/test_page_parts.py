@@ -1,11 +1,14 @@
 """What the page is made of: everything foreign escaped, quotes marked only where they stand, signs in words."""
 
+import pandas as pd
 import pytest
 
 from app.records import Precedent, ReasonRecord
 from app.ui import format as show
 from app.ui.ask_view import Turn, conversation, evidence, marked
 from app.ui.case_view import case_page, precedents_block, reasons_block
+from app.ui.score_view import payment_form
+from fraud_model import load_schema
 
 EVIL = "<img src=x onerror=alert(1)>\"'${1}{{x}}"
 
@@ -74,3 +77,14 @@ def test_money_and_times():
     assert show.moment("2026-08-28T16:05:00+02:00") == "28 Aug 2026, 14:05"
     assert show.day("2026-08-28") == "28 Aug 2026"
     assert show.moment("<b>") == "&lt;b&gt;"
+
+
+def test_the_form_has_a_field_for_every_column_that_the_model_reads():
+    paysim = payment_form(load_schema("paysim"), {"amount": 12.5, "type": "DEBIT", "nameOrig": EVIL})
+    for name in ("step", "nameOrig", "nameDest", "amount", "type"):
+        assert f"name='{name}'" in paysim
+    assert "<option selected>DEBIT</option>" in paysim
+    assert "<img" not in paysim
+    cards = payment_form(load_schema("cards"), {"TX_DATETIME": pd.Timestamp("2018-06-30T23:59:57")})
+    assert "name='TRANSACTION_ID'" not in cards
+    assert "value='2018-06-30T23:59:57'" in cards
