@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from retrieval.hostile import speaks_to_the_assistant
 from retrieval.identifiers import find_identifiers
 from retrieval.records import Hit
 from retrieval.text import Span, fold, sentences, terms
@@ -68,6 +69,8 @@ def find_quotes(said: Said, hits: Sequence[Hit]) -> list[Quote]:
     Returns:
         Quotes, best first; empty if no evidence shares enough.
     """
+    if speaks_to_the_assistant(said.text):
+        return []
     order = sorted(range(len(hits)), key=lambda place: (place + 1 not in said.marks, place))
     for place in order:
         span = _find_verbatim(said.text, hits[place].text)
@@ -80,6 +83,8 @@ def find_quotes(said: Said, hits: Sequence[Hit]) -> list[Quote]:
     for preference, place in enumerate(order):
         hit = hits[place]
         for span in sentences(hit.text):
+            if speaks_to_the_assistant(hit.text[span.start : span.end]):
+                continue
             held = wanted & set(terms(hit.text[span.start : span.end]))
             scored.append((len(held), -preference, span, hit, held))
     scored.sort(key=lambda entry: (-entry[0], -entry[1], entry[2].start))

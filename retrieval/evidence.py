@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.hostile import speaks_to_the_assistant
 from retrieval.identifiers import find_identifiers, without_identifiers
 from retrieval.index import Index
 from retrieval.records import Hit
@@ -148,6 +149,8 @@ def gather(question: Question, hits: Sequence[Hit]) -> list[EvidenceSentence]:
         own = [frozenset(terms(hit.text[span.start : span.end])) for span in spans]
         context = frozenset(terms(f"{hit.title} {hit.heading}"))
         for place, span in enumerate(spans):
+            if speaks_to_the_assistant(hit.text[span.start : span.end]):
+                continue
             start, end = hit.start + span.start, hit.start + span.end
             around = own[place] | context | (own[place - 1] if place else frozenset())
             wider = [value for (left, right), value in known.items() if left <= start and end <= right]

@@ -31,8 +31,8 @@ SIGNALS = (
     "negation_missing",
     "denial_asked",
 )
-WEIGHTS = np.array([4.2, 2.8, -0.9, -2.6, -0.2])
-BIAS = -4.45
+WEIGHTS = np.array([4.0, 2.6, -0.9, -2.3, -0.4])
+BIAS = -4.2
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = re.compile(r"\b(?:not|never|no|cannot|without|neither|nor)\b|n['’]t\b", re.IGNORECASE)

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from retrieval.errors import InputError
+from retrieval.hostile import speaks_to_the_assistant
 from retrieval.records import Hit
+from retrieval.text import sentences
 
 REFUSAL = "NOT IN THE DOCUMENTS"
 """What a chat model is told to say when the evidence does not answer."""
@@ -60,4 +62,8 @@ def _label(hit: Hit) -> str:
 
 
 def _quoted(text: str) -> str:
+    """The passage as a block quote, without sentences that speak to the assistant."""
+    for span in reversed(sentences(text)):
+        if speaks_to_the_assistant(text[span.start : span.end]):
+            text = f"{text[: span.start]}[…]{text[span.end :]}"
     return "\n".join(f"> {line}" for line in text.splitlines())

@@ -22,7 +22,7 @@ from retrieval.manifest import StoredDocument, StoredPassage
 from retrieval.masking import mask
 from retrieval.records import Hit, Window
 from retrieval.store import Store
-from retrieval.text import terms
+from retrieval.text import pairs, terms
 from retrieval.view import View
 
 CANDIDATES = 200
@@ -30,6 +30,12 @@ CANDIDATES = 200
 
 LONGEST_QUERY = 4000
 """Characters of a question that are read; what a person asks is far shorter."""
+
+PAIR_WEIGHT = 0.2
+"""Weight of two neighbouring words found together, beside 1 for each of them."""
+
+DENSE_WEIGHT = 1.25
+"""Weight of the two cosines (together at most 2) beside the keyword score (at most 1)."""
 
 NEAR_DUPLICATE = 0.97
 """Cosine from which two passages of different documents say the same in the same words."""
@@ -115,7 +121,7 @@ class Searcher:
         named = find_identifiers(query)
         exact, bonus = _identifier_bonus(view, named, visible)
         wording = without_identifiers(query)
-        keyword = view.keyword.scores(dict(Counter(terms(wording))), visible)
+        keyword = view.keyword.scores(query_weights(wording), visible)
         vector = self.embedding.encode([wording], exact=True)[0]
         near = self._store.vectors.nearest(vector, count, view.vector_filter(documents, as_of))
         positions = view.positions(near)
@@ -147,11 +153,20 @@ def dense_scores(cosines: list[np.ndarray]) -> np.ndarray:
     return np.array([rows[0] + (rows[1:].max() if len(rows) > 1 else rows[0]) for rows in cosines])
 
 
+def query_weights(wording: str) -> dict[str, float]:
+    """Weight of each index term of a question: its words, and its neighbouring words as pairs."""
+    found = terms(wording)
+    return {name: float(count) for name, count in Counter(found).items()} | dict.fromkeys(pairs(found), PAIR_WEIGHT)
+
+
 def fuse(keyword: np.ndarray, dense: np.ndarray, best_keyword: float) -> np.ndarray:
-    """Sum of the two scores, each scaled to [0, 1] over the candidates of this question."""
+    """Weighted sum of the two scores, in [0, 1].
+
+    The keyword score is scaled by the best of this question, since BM25 has no scale of its own; cosines have one, and
+    keep it: scaling them over the candidates would make the least bad passage look perfect.
+    """
     left = keyword / best_keyword if best_keyword > 0 else np.zeros(len(keyword))
-    low, high = (float(dense.min()), float(dense.max())) if len(dense) else (0.0, 0.0)
-    return np.asarray((left + (dense - low) / max(high - low, 1e-9)) / 2)
+    return np.asarray(np.clip((left + DENSE_WEIGHT * dense) / (1 + 2 * DENSE_WEIGHT), 0, 1))
 
 
 def _top(scores: np.ndarray, count: int) -> list[int]:

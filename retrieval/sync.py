@@ -27,7 +27,7 @@ from retrieval.masking import mask, mask_values
 from retrieval.progress import Progress, ProgressCallback
 from retrieval.records import SyncReport
 from retrieval.store import Store
-from retrieval.text import Span, terms
+from retrieval.text import Span, pairs, terms
 from retrieval.vectors import VectorRecord
 
 logger = logging.getLogger(__name__)
@@ -335,7 +335,7 @@ def _stored_passage(
     context = passage_context(document.title, passage.heading)
     found = terms(context) + terms(text)
     named = find_identifiers(f"{context} {text}") + identifiers_of_metadata(document.metadata)
-    hashes, counts = count_terms(found + [identifier_term(name) for name in dict.fromkeys(named)])
+    hashes, counts = count_terms(found + pairs(found) + [identifier_term(name) for name in dict.fromkeys(named)])
     small, scales = quantise(vectors)
     return StoredPassage(
         number,

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 
 from retrieval.stemming import stem
 from retrieval.wordlists import ABBREVIATIONS, STOPWORDS
@@ -40,6 +41,11 @@ def terms(text: str) -> list[str]:
     """Stemmed index terms in order, without stop words."""
     folded = fold(text)
     return [stem(word) for word in _TERM.findall(folded) if word not in STOPWORDS and (len(word) > 1 or word.isdigit())]
+
+
+def pairs(names: list[str]) -> list[str]:
+    """Index terms for neighbouring words, from what `terms` returned."""
+    return [f"{left} {right}" for left, right in pairwise(names)]
 
 
 def sentences(text: str, start: int = 0, end: int | None = None) -> list[Span]:

@@ -66,7 +66,7 @@ A hold lasts 48 hours at most. The Head of Fraud Operations may extend it once b
 Payments over 10,000 EUR are never released by one person alone. The analyst proposes the release and the duty manager
 approves it.
 """,
-    "run_reports/v7.txt": "Model version v7, run 0123456789abcdef0123456789abcdef. Average precision 0.61 on the test days.\n",
+    "run_reports/v7.txt": "Model version v7, run 0123456789abcdef0123456789abcdef. Average precision 0.61.\n",
 }
 
 
