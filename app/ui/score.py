@@ -1,7 +1,9 @@
 """Page Score: one payment by form, scored again as fields change; a file by upload, checked before it is scored."""
 
 import logging
+import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from fraud_model.progress import Progress
 log = logging.getLogger(__name__)
 
 _REASONS_IN_FILE = 3
+_RESULT_PREFIX = "frauddesk-scores-"
+_RESULT_SECONDS = 86_400
 _MOST_FIELDS = 200
 
 _FORM_JS = """
@@ -150,8 +154,7 @@ class ScorePage:
         def tell(step: Progress) -> None:
             progress((step.done, step.total), desc=step.stage, unit="steps")
 
-        # Under the system's folder for such files, which is where Gradio serves downloads from.
-        target = Path(tempfile.mkdtemp(prefix="frauddesk-")) / "scores.csv"
+        target = _result_folder() / "scores.csv"
         try:
             suffix_of(path)
             summary = score_upload(self.desk, Path(path), target, reasons=_REASONS_IN_FILE, progress=tell)
@@ -175,6 +178,17 @@ class ScorePage:
             "<div class='fd-help'><p>Every payment gets its score, whether it alerts, and its three strongest reasons. "
             f"Up to {self.desk.settings.max_upload_mb} MB.</p></div>"
         )
+
+
+def _result_folder() -> Path:
+    """A new folder for a result, in the system's folder for such files, where Gradio serves downloads from.
+
+    Results of yesterday and before go first.
+    """
+    for old in Path(tempfile.gettempdir()).glob(f"{_RESULT_PREFIX}*"):
+        if old.is_dir() and time.time() - old.stat().st_mtime > _RESULT_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=_RESULT_PREFIX))
 
 
 def _nothing_yet() -> str:

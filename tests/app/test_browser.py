@@ -146,9 +146,10 @@ def test_a_question_shows_its_evidence(page):
     chosen.wait_for()
     assert chosen.locator("mark").inner_text()
     # Reloading before the desk has answered would leave the aborted request in the console.
-    with page.expect_event("requestfinished", lambda request: "queue/data" in request.url):
+    with page.expect_response(lambda response: "queue/join" in response.url):
         page.locator("[data-helpful='1']").click()
     page.wait_for_selector("text=Thank you, noted.")
+    page.wait_for_timeout(1_000)
     page.reload()
     page.wait_for_selector("#queue-list tr[data-id]")
     tab(page, "Ask")
