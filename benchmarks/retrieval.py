@@ -1,7 +1,7 @@
 """Retrieval and answers, measured side by side with their baselines.
 
     python -m benchmarks.retrieval search FOLDER [--cache DIR]    nDCG@10 beside BM25, dense and fusions
-    python -m benchmarks.retrieval answers FOLDER [--cache DIR]   gold answer in one and three sentences; AUC of the gate
+    python -m benchmarks.retrieval answers FOLDER [--cache DIR]   gold answer in 1 and 3 sentences; AUC of the gate
     python -m benchmarks.retrieval embedding FOLDER               against SentenceTransformer.encode with its defaults
     python -m benchmarks.retrieval sync                           10,000 documents: first sync, then nothing changed
     python -m benchmarks.retrieval speed [--passages N]           latency and memory of search
