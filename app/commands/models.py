@@ -1,7 +1,7 @@
 """`models`: versions, promotion and rollback, each by a named person with a reason."""
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,5 +85,5 @@ def _change(change: "Callable[[Registry, str], Any]", by: str | None, as_json: b
     emit(asdict(last), f"{last.action} version {last.version} by {last.by}: {last.reason}", as_json)
 
 
-def _figure(metrics: dict[str, float], name: str) -> str:
+def _figure(metrics: Mapping[str, float], name: str) -> str:
     return f"{metrics[name]:.3f}" if name in metrics else ""
