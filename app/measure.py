@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.corpus import make_answerer, open_index
+from app.files import write_whole
 from app.settings import Settings, SettingsError
 
 DAY_SECONDS = 86_400
@@ -69,7 +70,7 @@ def measure_drift(settings: Settings, *, progress: "ProgressLine | None" = None)
 
     scorer = Scorer.load("champion", tracking_uri=settings.mlflow_uri)
     scored, window = score_last_days(settings, scorer)
-    return run_drift(
+    result = run_drift(
         scorer.reference,
         scored,
         tracking_uri=settings.mlflow_uri,
@@ -80,6 +81,8 @@ def measure_drift(settings: Settings, *, progress: "ProgressLine | None" = None)
         window=window,
         progress=progress,
     )
+    write_whole(settings.corpus_written / "run_reports" / f"drift-v{scorer.model_version}.md", result.report_markdown)
+    return result
 
 
 def parse_gates(gates: Sequence[str]) -> dict[str, float]:

@@ -46,7 +46,7 @@ class UpSummary:
     metrics: dict[str, float] = field(default_factory=dict)
     alerts: int = 0
     documents: int = 0
-    answers: dict[str, float] = field(default_factory=dict)
+    answers: dict[str, float | None] = field(default_factory=dict)
     drift: str = ""
     warnings: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
@@ -71,6 +71,7 @@ class UpSummary:
             f"  Champion      version {self.model_version}: {model}",
             f"  Alerts        {self.alerts:,} open",
             f"  Documents     {self.documents:,} indexed",
+            f"  Answers       {self._answers()}",
             f"  Drift         {self.drift}",
             f"  Folder        {self.home}",
             "",
@@ -78,6 +79,12 @@ class UpSummary:
             f"Models and runs: mlflow ui --backend-store-uri {settings.mlflow_uri}",
         ]
         return "\n".join(lines)
+
+    def _answers(self) -> str:
+        shown = ("context_recall_by_id", "citation_recall", "refusal_precision", "refusal_recall")
+        found = [(name, self.answers[name]) for name in shown if self.answers.get(name) is not None]
+        figures = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in found)
+        return f"{self.answers.get('questions', 0)} questions: {figures}"
 
 
 def bring_up(
@@ -374,20 +381,24 @@ def _documents(settings: Settings, state: State, summary: UpSummary, say: Say, p
 
 def _measure(settings: Settings, state: State, summary: UpSummary, say: Say, progress: "ProgressLine") -> None:
     """Steps 6 and 7: the first answers and the first drift check, measured and logged."""
+    from app.corpus import sync_corpus
     from app.measure import measure_answers, measure_drift
 
-    key = f"{state.values['data_id']}:{summary.model_version}:{state.values['index_version']}"
+    made_of = f"{state.values['data_id']}:{summary.model_version}"
     measured = state.values.get("measured", {})
-    if measured.get("key") == key:
+    if measured.get("key") == f"{made_of}:{state.values['index_version']}":
         say(f"[6/{STEPS}] Answers: measured at an earlier start")
         say(f"[7/{STEPS}] Drift: checked at an earlier start, {measured['drift']}")
         summary.reused.append("measurements")
     else:
         say(f"[6/{STEPS}] Answers: running the evaluation questions")
-        answers = measure_answers(settings, progress=progress)
+        answers = measure_answers(settings, progress=progress).to_dict()
         say(f"[7/{STEPS}] Drift: comparing the last days with the champion's reference")
         drift = measure_drift(settings, progress=progress)
-        rounded = {name: round(value, 4) for name, value in answers.metrics.items()}
-        measured = {"key": key, "answers": rounded, "drift": drift.verdict}
-        state.record(measured=measured)
+        # The monitor's report is a document too: "is the model drifting?" is answered from it.
+        report = sync_corpus(settings, None, simulated=is_simulated(state.values["source"]), progress=progress)
+        summary.documents = report.total
+        figures = {"questions": answers["questions"], **answers["metrics"]}
+        measured = {"key": f"{made_of}:{report.index_version}", "answers": figures, "drift": drift.verdict}
+        state.record(measured=measured, index_version=report.index_version)
     summary.answers, summary.drift = measured["answers"], measured["drift"]

@@ -109,9 +109,9 @@ def test_index_status_and_search(run: Run, in_built_home: Path) -> None:
 
 def test_models_list_and_history(run: Run, in_built_home: Path) -> None:
     versions = json.loads(run("models", "list", "--json").out)["versions"]
-    assert [version["aliases"] for version in versions] and "champion" in versions[0]["aliases"]
+    assert [version["version"] for version in versions if "champion" in version["aliases"]] == ["1"]
     history = json.loads(run("models", "history", "--json").out)["history"]
-    assert [(entry["action"], entry["version"]) for entry in history] == [("promote", "1")]
+    assert [(entry["action"], entry["version"]) for entry in history] == [("promoted", "1")]
 
 
 def broken_files(folder: Path) -> dict[str, Path]:
