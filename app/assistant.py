@@ -141,7 +141,8 @@ class Assistant:
         yield Step("searching", "Searching the documents")
         answer: Answer | None = None
         said = ""
-        for event in self._desk.answerer.stream(question, as_of=as_of):
+        asked = question if case is None else self._for_documents(question, case.transaction_id, as_of)
+        for event in self._desk.answerer.stream(asked, as_of=as_of):
             if event.kind == "evidence":
                 yield Step("searching", f"Reading {_count(event.hits)}")
             elif event.kind == "done":
@@ -175,6 +176,16 @@ class Assistant:
             alert_id=alert.id if alert is not None else None,
             state=alert.state if alert is not None else None,
         )
+
+    def _for_documents(self, question: str, transaction_id: str, as_of: datetime | str | None) -> str:
+        """The question as documents can answer it.
+
+        The id of a payment that no document names would make every passage look beside the point; the tools have
+        answered for it, so that for the documents it is just "this payment".
+        """
+        if any(hit.named for hit in self._desk.index.search(transaction_id, k=1, as_of=as_of)):
+            return question
+        return re.sub(re.escape(transaction_id), "this payment", question, flags=re.IGNORECASE)
 
     def _named(self, question: str) -> str | None:
         """The first payment id in a question; None where no word in it is one."""

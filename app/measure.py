@@ -27,6 +27,7 @@ def measure_answers(
     questions: Path | None = None,
     *,
     gates: dict[str, float] | None = None,
+    most: int | None = None,
     progress: "ProgressLine | None" = None,
 ) -> "RagResult":
     """Run the assistant over questions, score its answers, log the run to MLflow.
@@ -35,15 +36,18 @@ def measure_answers(
         settings: Settings in force.
         questions: A .jsonl file; None for the questions that ship, as far as their documents are in the index.
         gates: Metric name and the least value that passes.
+        most: Ask at most so many, the kinds in proportion; all where None.
         progress: Told after each question.
     """
-    from eval.questions import load_questions
+    from eval.questions import load_questions, sample_questions
     from eval.rag import run_rag
 
     index = open_index(settings, read_only=True)
     asked = load_questions(questions)
     if questions is None:
         asked = _about_indexed_documents(asked, index)
+    if most is not None:
+        asked = sample_questions(asked, most)
     state = index.status()
     params = {
         "answerer": settings.llm,

@@ -49,7 +49,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def built_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A home that `frauddesk up --no-serve` has made on 20,000 payments; read it, copy it, never change it.
+    """A home that `frauddesk up --no-serve` has made on 40,000 payments; read it, copy it, never change it.
 
     Made once for all test workers. Its printed summary is `summary.json` in it.
     """
@@ -60,7 +60,7 @@ def built_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
             environment = {
                 **{name: value for name, value in os.environ.items() if not name.startswith("FRAUDDESK_")},
                 "FRAUDDESK_HOME": str(home),
-                "FRAUDDESK_SIMULATED_ROWS": "20000",
+                "FRAUDDESK_SIMULATED_ROWS": "40000",
                 "FRAUDDESK_SIMULATED_DAYS": "45",
             }
             command = [sys.executable, "-m", "app.cli", "up", "--no-serve", "--json"]

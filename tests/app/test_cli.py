@@ -127,6 +127,7 @@ def broken_files(folder: Path) -> dict[str, Path]:
     good.drop(columns="nameDest").to_csv(files["column"], index=False)
     files["parquet"] = folder / "not.parquet"
     files["parquet"].write_text("step,amount\n1,2\n")
+    files["absent"] = folder / "absent.csv"
     return files
 
 
@@ -139,6 +140,7 @@ def broken_files(folder: Path) -> dict[str, Path]:
         ("binary", ["binary.csv"]),
         ("column", ["column.csv", "nameDest"]),
         ("parquet", ["not.parquet", "Parquet"]),
+        ("absent", ["absent.csv"]),
     ],
 )
 def test_a_broken_file_is_named_and_nothing_is_written(
@@ -154,11 +156,10 @@ def test_a_broken_file_is_named_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["score", "nowhere.csv", "--out", "o.parquet"], ["nowhere.csv"]),
         (["validate", "nowhere.csv", "--schema", "paysim"], ["nowhere.csv"]),
         (["validate", "nowhere.csv", "--schema", "paysin"], ["paysin", "paysim", ".toml"]),
         (["validate", "nowhere.csv", "--schema", "nowhere.toml"], ["nowhere.toml"]),
-        (["simulate", "--rows", "10", "--days", "0", "--out", "o.parquet"], ["days"]),
+        (["simulate", "--rows", "3000", "--days", "0", "--out", "o.parquet"], ["days"]),
         (["simulate", "--rows", "3000", "--days", "9", "--out", "o.xlsx"], [".parquet"]),
         (["up", "--data", "nowhere.csv", "--schema", "paysim", "--no-serve"], ["nowhere.csv"]),
         (["up", "--data", "nowhere.csv", "--no-serve"], ["--schema"]),

@@ -21,6 +21,7 @@ def _hook(event, args):
         _said.write(json.dumps([event, str(args[1][0])]) + chr(10))
 sys.addaudithook(_hook)
 """
+QUESTIONS = Path(__file__).resolve().parents[2] / "eval" / "questions" / "questions.jsonl"
 HERE = {"127.0.0.1", "::1", "localhost", "None"}
 TELEMETRY = ("DO_NOT_TRACK", "TELEMETRY", "ANALYTICS", "RAGAS", "HF_HUB_OFFLINE", "FRAUDDESK_", "MLFLOW_")
 
@@ -29,7 +30,7 @@ TELEMETRY = ("DO_NOT_TRACK", "TELEMETRY", "ANALYTICS", "RAGAS", "HF_HUB_OFFLINE"
     "arguments",
     [
         ["ask", "What is a mule chain?"],
-        ["eval", "rag"],
+        ["eval", "rag", "--questions", "few.jsonl"],
         ["eval", "drift"],
         ["index", "search", "structuring"],
         ["models", "list"],
@@ -37,11 +38,13 @@ TELEMETRY = ("DO_NOT_TRACK", "TELEMETRY", "ANALYTICS", "RAGAS", "HF_HUB_OFFLINE"
     ids=" ".join,
 )
 def test_commands_look_up_no_name_outside(built_home: Path, tmp_path: Path, arguments: list[str]) -> None:
+    few = QUESTIONS.read_text(encoding="utf-8").splitlines()[:5]
+    (tmp_path / "few.jsonl").write_text("\n".join(few), encoding="utf-8")
     assert outside(built_home, tmp_path, arguments) == []
 
 
 def test_a_first_start_looks_up_no_name_outside(tmp_path: Path) -> None:
-    rows = {"FRAUDDESK_SIMULATED_ROWS": "6000", "FRAUDDESK_SIMULATED_DAYS": "30"}
+    rows = {"FRAUDDESK_SIMULATED_ROWS": "10000", "FRAUDDESK_SIMULATED_DAYS": "40"}
     assert outside(tmp_path / "home", tmp_path, ["up", "--no-serve"], rows) == []
 
 
