@@ -20,6 +20,7 @@ from retrieval.checks import Quote, Said, find_quotes, is_supported, split_answe
 from retrieval.errors import InputError, ModelUnavailable
 from retrieval.evidence import EvidenceSentence, gather, read_question
 from retrieval.gate import Status, Verdict, judge
+from retrieval.hostile import without_instructions
 from retrieval.index import Index
 from retrieval.llm import SELECTION, Usage, make_chat_model, ollama_chat_model, stream_ollama
 from retrieval.masking import mask
@@ -35,6 +36,12 @@ PER_DOCUMENT = 3
 
 OWN_DOCUMENT = 2.0
 """`Hit.named` from which a hit is of a document that the question names."""
+
+LONGEST_QUESTION = 2000
+"""Characters of a question that are read."""
+
+_NOT_OBEYED = "Instructions in the question were not followed; the rest of it was answered."
+_NOTHING_ASKED = "The question gives instructions and asks nothing of the documents; they were not followed."
 
 NO_ANSWER = "The documents do not answer this."
 
@@ -223,10 +230,16 @@ class Answerer:
     def _start(self, question: str, as_of: datetime | str | None, where: Mapping[str, Any] | None) -> _State:
         if not isinstance(question, str) or not question.strip():
             raise InputError("the question is empty; ask in a few words")
-        return _State(mask(" ".join(question.split())[:2000]).text, as_of, where, time.perf_counter())
+        begun = time.perf_counter()
+        given = mask(" ".join(question.split())[:LONGEST_QUESTION]).text
+        asked = without_instructions(given)
+        notices = () if asked == given else (_NOT_OBEYED if asked else _NOTHING_ASKED,)
+        return _State(asked, as_of, where, begun, notices=notices)
 
     def _search(self, state: _State) -> _State:
         version = self.index.version
+        if not state.question:
+            return replace(state, index_version=version)
         hits = self.index.search(state.question, PASSAGES, state.as_of, state.where, per_document=PER_DOCUMENT)
         if hits and hits[0].named:
             # About a case, an account, a payment: only what names it can answer, and a named document is read whole.
@@ -318,10 +331,10 @@ class Answerer:
     def _answer(self, state: _State, sentences: tuple[AnswerSentence, ...], status: Status, answerer: str) -> Answer:
         notices = state.notices
         missing = ", ".join(state.verdict.missing[:4])
-        if status == "not_in_documents" and state.hits and not state.messages and missing:
+        if status == "not_in_documents" and state.hits and missing:
             notices += (f"Not found in the documents: {missing}.",)
         elif status == "partial" and all(sentence.supported for sentence in sentences):
-            hint = f" Not found: {missing}." if missing else ""
+            hint = f" Not found in them: {missing}." if missing else ""
             notices += (f"The documents come close but may not fully answer this.{hint}",)
         elif status == "partial":
             notices += ("Sentences marked unsupported are not backed by the documents.",)
