@@ -37,6 +37,7 @@ def initialise(tracking_uri: str, artifact_root: str | Path | None = None) -> No
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         with store_lock(tracking_uri):
+            _create_whole(tracking_uri)
             store = client(tracking_uri)
             if artifact_root is not None:
                 root = str(artifact_root) if "://" in str(artifact_root) else Path(artifact_root).resolve().as_uri()
@@ -49,6 +50,25 @@ def initialise(tracking_uri: str, artifact_root: str | Path | None = None) -> No
     except Exception as error:  # SQLAlchemy's own errors: unreadable file, full disk, wrong password
         client.cache_clear()
         raise ModelError(f"tracking store {tracking_uri}: {_first_line(error)}") from error
+
+
+def _create_whole(tracking_uri: str) -> None:
+    """Make a new SQLite store beside its place and move it there once all its tables are made.
+
+    A creation cut short (full disk, power) would leave tables half migrated, which MLflow refuses for ever after.
+    """
+    path = sqlite_path(tracking_uri)
+    if path is None or path.exists():
+        return
+    fresh = path.with_name(path.name + ".new")
+    for rest in path.parent.glob(fresh.name + "*"):
+        rest.unlink()
+    try:
+        MlflowClient(tracking_uri=f"{_SQLITE}{fresh}").search_experiments(max_results=1)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 @lru_cache(maxsize=8)
