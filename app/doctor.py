@@ -124,7 +124,7 @@ def _tracking(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    from sqlalchemy import create_engine, text
+    from sqlalchemy import create_engine, inspect, text
 
     shown = mask_secrets("database_url", settings.desk_database)
     if not settings.database_url and not (settings.home / "desk.db").exists():
@@ -134,6 +134,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", FAIL, f"{shown}: {problem}", "start it, or correct FRAUDDESK_DATABASE_URL")
         return
     engine = create_engine(settings.desk_database)
+    if not inspect(engine).has_table("alerts"):
+        engine.dispose()
+        yield Finding("database", WARN, f"{shown} holds no desk yet", "frauddesk up makes it")
+        return
     with engine.connect() as connection:
         alerts = connection.execute(text("select count(*) from alerts")).scalar_one()
     engine.dispose()

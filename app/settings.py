@@ -155,6 +155,8 @@ def silence_telemetry() -> None:
             "LANGCHAIN_TRACING_V2": "false",
             "LANGSMITH_TRACING": "false",
             "MLFLOW_ENABLE_JOB_EXECUTION": "false",
+            # Standard output belongs to results: with --json, to one object and nothing else.
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
     )
     # A tracking server that is down must cost seconds, not minutes; whoever set these knows better.
@@ -162,6 +164,7 @@ def silence_telemetry() -> None:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
         "MLFLOW_ASYNC_TRACE_LOGGING_RETRY_TIMEOUT": "5",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
         "GIT_PYTHON_REFRESH": "quiet",
         "TOKENIZERS_PARALLELISM": "false",
         # OpenMP threads that wait by spinning steal the cores from whatever else runs: with busy cores, fitting the

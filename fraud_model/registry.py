@@ -8,11 +8,14 @@ experiment `fraud-desk-registry`, which nothing here ever changes or deletes.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from mlflow.entities import Metric, RunTag, ViewType
 from mlflow.exceptions import MlflowException
@@ -168,8 +171,8 @@ class Registry:
         info = self.version(version)
         store = self._store()
         source = store.get_model_version_download_uri(MODEL_NAME, info.version)
-        folder = self._local(source, info.version)
-        return info, read_model(folder / "artifacts", info.tags.get("digest"), f"version {info.version}")
+        with self._local(source, info.version) as folder:
+            return info, read_model(folder / "artifacts", info.tags.get("digest"), f"version {info.version}")
 
     def register(self, source: str, run_id: str, model_id: str | None, tags: Mapping[str, str]) -> str:
         """Register a logged model as the next version and make it the candidate.
@@ -246,19 +249,21 @@ class Registry:
         created = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
         return ModelVersionInfo(version, str(entry.run_id), mine, created, metrics, dict(entry.tags), status)
 
-    def _local(self, source: str, version: str) -> Path:
-        if source.startswith("file://"):
-            from urllib.parse import unquote, urlparse
-
-            return Path(unquote(urlparse(source).path))
-        if "://" not in source:
-            return Path(source)
+    @contextmanager
+    def _local(self, source: str, version: str) -> Iterator[Path]:
+        """A version's folder: where it lies, or a copy of what the server keeps, gone when the model is read."""
+        address = urlsplit(source)
+        if address.scheme in ("", "file"):
+            yield Path(unquote(address.path))
+            return
         from mlflow.artifacts import download_artifacts
 
-        try:
-            return Path(download_artifacts(artifact_uri=source, tracking_uri=self.tracking_uri))
-        except (MlflowException, OSError) as error:
-            raise ModelError(f"version {version}: {source} cannot be read: {str(error).splitlines()[0]}") from error
+        with TemporaryDirectory(prefix="fraud-model-") as folder:
+            try:
+                copy = download_artifacts(artifact_uri=source, dst_path=folder, tracking_uri=self.tracking_uri)
+            except (MlflowException, OSError) as error:
+                raise ModelError(f"version {version}: {source} cannot be read: {str(error).splitlines()[0]}") from error
+            yield Path(copy)
 
     @staticmethod
     def _decided_by(by: str, reason: str) -> None:
