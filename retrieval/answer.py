@@ -7,26 +7,33 @@ Nothing that was retrieved is ever carried out; it is quoted.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableLambda
 
+from retrieval.cache import AnswerCache, AnswerKey, answer_key
 from retrieval.checks import Quote, Said, find_quotes, is_supported, split_answer
 from retrieval.errors import InputError, ModelUnavailable
 from retrieval.evidence import EvidenceSentence, gather, read_question
+from retrieval.filters import restrict
 from retrieval.gate import Status, Verdict, judge
 from retrieval.hostile import without_instructions
 from retrieval.index import Index
 from retrieval.llm import SELECTION, Usage, make_chat_model, ollama_chat_model, stream_ollama
 from retrieval.masking import mask
-from retrieval.prompts import REFUSAL, USER, render
+from retrieval.prompts import REFUSAL, Prompt, default_prompt
+from retrieval.prompts.registry import PromptRegistry
 from retrieval.records import Hit
+from retrieval.replies import Answer, AnswerEvent, AnswerSentence, Citation
 from retrieval.selection import select
+from retrieval.tracing import Step, Tracer
+
+__all__ = ["Answer", "AnswerEvent", "AnswerSentence", "Answerer", "Citation"]
 
 PASSAGES = 8
 """Passages that the evidence is taken from."""
@@ -37,104 +44,18 @@ PER_DOCUMENT = 3
 OWN_DOCUMENT = 2.0
 """`Hit.named` from which a hit is of a document that the question names."""
 
+CACHED_ANSWERS = 512
+"""Answers kept in memory; one is a few kilobytes."""
+
 LONGEST_QUESTION = 2000
 """Characters of a question that are read."""
 
 _NOT_OBEYED = "Instructions in the question were not followed; the rest of it was answered."
 _NOTHING_ASKED = "The question gives instructions and asks nothing of the documents; they were not followed."
 
+Result = TypeVar("Result")
+
 NO_ANSWER = "The documents do not answer this."
-
-
-@dataclass(frozen=True)
-class Citation:
-    """Where a sentence comes from: `quote == index.document_text(document_id)[start:end]`."""
-
-    document_id: str
-    passage_id: str
-    source: str
-    start: int
-    end: int
-    quote: str
-
-
-@dataclass(frozen=True)
-class AnswerSentence:
-    """One sentence of an answer.
-
-    Attributes:
-        text: The sentence.
-        supported: Whether its evidence holds what it says: words, figures, dates, identifiers, names.
-        citations: That evidence; never empty where `supported`.
-    """
-
-    text: str
-    supported: bool
-    citations: tuple[Citation, ...] = ()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer and all that it rests on.
-
-    Attributes:
-        answer: The sentences as one text, or that the documents do not answer.
-        status: `answered`; `partial`: some of it is supported, or the evidence is weak; `not_in_documents`.
-        sentences: Each with its support; empty if not in the documents.
-        answerer: `extractive` or `ollama:MODEL`, whichever answered in the end.
-        elapsed_ms: Wall-clock time.
-        hits: What search found, best first.
-        notices: What the reader must know: a model that could not be reached, evidence that is weak, …
-        confidence: The gate's probability that the documents answer, in [0, 1].
-        index_version: Version of the index that answered.
-    """
-
-    answer: str
-    status: Status
-    sentences: tuple[AnswerSentence, ...]
-    answerer: str
-    elapsed_ms: float
-    hits: tuple[Hit, ...] = ()
-    notices: tuple[str, ...] = ()
-    confidence: float = 0.0
-    index_version: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON of the command line and the HTTP interface; `notices` only where there are any."""
-        sentences = [
-            {
-                "text": sentence.text,
-                "supported": sentence.supported,
-                "citations": [vars(citation) for citation in sentence.citations],
-            }
-            for sentence in self.sentences
-        ]
-        body = {
-            "answer": self.answer,
-            "status": self.status,
-            "sentences": sentences,
-            "answerer": self.answerer,
-            "elapsed_ms": round(self.elapsed_ms, 1),
-        }
-        return body | ({"notices": list(self.notices)} if self.notices else {})
-
-
-@dataclass(frozen=True)
-class AnswerEvent:
-    """Something that happened on the way to an answer.
-
-    Attributes:
-        kind: `evidence`: search is done (`hits` are there); `text`: a further piece of the answer, not yet checked;
-            `reset`: forget the pieces so far, another model answers; `done`: the checked answer.
-        text: With `text` the piece, with `reset` the reason.
-        hits: With `evidence`.
-        answer: With `done`.
-    """
-
-    kind: Literal["evidence", "text", "reset", "done"]
-    text: str = ""
-    hits: tuple[Hit, ...] = ()
-    answer: Answer | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +66,8 @@ class _State:
     as_of: datetime | str | None
     where: Mapping[str, Any] | None
     begun: float
+    prompt: Prompt
+    key: AnswerKey | None = None
     index_version: str = ""
     hits: tuple[Hit, ...] = ()
     evidence: tuple[EvidenceSentence, ...] = ()
@@ -154,10 +77,11 @@ class _State:
     said: str = ""
     answerer: str = "extractive"
     notices: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 class Answerer:
-    """Answers questions from an index with one of the two chat models."""
+    """Answers questions from an index with one of the two chat models. Safe to share between threads."""
 
     def __init__(
         self,
@@ -166,7 +90,12 @@ class Answerer:
         ollama_url: str | None = None,
         *,
         chat_model: BaseChatModel | None = None,
-        prompt: str = USER,
+        prompt: str | Prompt | None = None,
+        collections: Collection[str] | None = None,
+        tracking_uri: str | None = None,
+        tracking_artifacts: str | None = None,
+        tracing: bool = True,
+        cache: int = CACHED_ANSWERS,
     ) -> None:
         """Prepare; nothing is loaded or connected yet.
 
@@ -175,47 +104,84 @@ class Answerer:
             llm: `extractive`, or `ollama:MODEL`. If Ollama fails, the extractive answerer answers and says so.
             ollama_url: Ollama's address; None for http://127.0.0.1:11434.
             chat_model: Any LangChain chat model instead, named by `llm`.
-            prompt: The user message with the fields {question} and {evidence}.
+            prompt: The prompt, or only its user message with the fields {question} and {evidence}; None for the one
+                in MLflow's registry where `tracking_uri` is given, else the one that ships.
+            collections: Those that are ever answered from; None for all.
+            tracking_uri: MLflow's address, for the prompt registry and for traces; None for neither.
+            tracking_artifacts: Where the experiment of traces keeps artifacts, if it has to be made.
+            tracing: Whether to send traces there.
+            cache: Answers kept for the same question over the same documents; 0 for none.
 
         Raises:
             InputError: If `llm`, the address or the prompt is malformed.
         """
         self.index = index
         self.llm = llm
-        self._prompt = prompt
-        render("", (), prompt)
+        self.collections = None if collections is None else frozenset(collections)
+        restrict(None, collections)
+        self.cache = AnswerCache(cache)
+        self.tracer = Tracer(tracking_uri, artifact_location=tracking_artifacts) if tracking_uri and tracing else None
+        self._prompts = PromptRegistry(tracking_uri) if tracking_uri and prompt is None else None
+        self._prompt = Prompt(default_prompt().system, prompt) if isinstance(prompt, str) else prompt
         self._extractive, self._ollama = (None, None) if chat_model else make_chat_model(llm, ollama_url)
         self._fallback = self._extractive or make_chat_model("extractive")[0]
         self._model = chat_model
-        retrieve: Runnable[_State, _State] = RunnableLambda(self._search, name="search")
+        retrieve: Runnable[_State, _State] = RunnableLambda(self._timed("search", self._search), name="search")
         self._before: Runnable[_State, _State] = (
-            retrieve | RunnableLambda(self._gate, name="gate") | RunnableLambda(self._compose, name="prompt")
+            retrieve
+            | RunnableLambda(self._timed("gate", self._gate), name="gate")
+            | RunnableLambda(self._compose, name="prompt")
         )
-        self._after: Runnable[_State, Answer] = RunnableLambda(self._resolve, name="cite_and_check")
-        self.chain: Runnable[_State, Answer] = self._before | RunnableLambda(self._speak, name="model") | self._after
+        self._after: Runnable[_State, Answer] = RunnableLambda(self._finish, name="cite_and_check")
+        speak: Runnable[_State, _State] = RunnableLambda(self._timed("model", self._speak), name="model")
+        self.chain: Runnable[_State, Answer] = self._before | speak | self._after
 
-    def ask(self, question: str, as_of: datetime | str | None = None, where: Mapping[str, Any] | None = None) -> Answer:
+    def ask(
+        self,
+        question: str,
+        as_of: datetime | str | None = None,
+        where: Mapping[str, Any] | None = None,
+        *,
+        collections: Collection[str] | None = None,
+    ) -> Answer:
         """Answer a question from what the index holds.
 
         Args:
             question: In plain words.
             as_of: Use only what was known before this time (UTC).
             where: Filter over metadata; see `Index.search`.
+            collections: Those that the asker may see, of those of this answerer; None for all of these.
 
         Raises:
             InputError: If the question is empty, or a time or filter malformed.
             RetrievalError: If the index cannot be searched.
         """
-        return self.chain.invoke(self._start(question, as_of, where))
+        state = self._start(question, as_of, where, collections)
+        return self._kept(state) or self._traced(state, lambda: self.chain.invoke(state))
 
     def stream(
-        self, question: str, as_of: datetime | str | None = None, where: Mapping[str, Any] | None = None
+        self,
+        question: str,
+        as_of: datetime | str | None = None,
+        where: Mapping[str, Any] | None = None,
+        *,
+        collections: Collection[str] | None = None,
     ) -> Iterator[AnswerEvent]:
         """The same, telling each step; the last event holds the checked answer."""
-        state = self._before.invoke(self._start(question, as_of, where))
+        state = self._start(question, as_of, where, collections)
+        kept = self._kept(state)
+        if kept is not None:
+            yield AnswerEvent("evidence", hits=kept.hits)
+            if kept.sentences:
+                yield AnswerEvent("text", kept.answer)
+            yield AnswerEvent("done", answer=kept)
+            return
+        begun_state = state
+        state = self._traced(begun_state, lambda: self._before.invoke(begun_state))
         yield AnswerEvent("evidence", hits=state.hits)
         if state.messages:
             pieces: list[str] = []
+            begun = time.time_ns()
             try:
                 for piece in self._pieces(state, usage := Usage()):
                     pieces.append(piece)
@@ -225,28 +191,61 @@ class Answerer:
                 yield AnswerEvent("reset", str(problem))
                 state = self._fall_back(state, str(problem))
                 yield AnswerEvent("text", state.said)
+            state = self._with_step(state, "model", begun)
         yield AnswerEvent("done", answer=self._after.invoke(state))
 
-    def _start(self, question: str, as_of: datetime | str | None, where: Mapping[str, Any] | None) -> _State:
+    def _start(
+        self,
+        question: str,
+        as_of: datetime | str | None,
+        where: Mapping[str, Any] | None,
+        collections: Collection[str] | None,
+    ) -> _State:
         if not isinstance(question, str) or not question.strip():
             raise InputError("the question is empty; ask in a few words")
         begun = time.perf_counter()
         given = mask(" ".join(question.split())[:LONGEST_QUESTION]).text
         asked = without_instructions(given)
         notices = () if asked == given else (_NOT_OBEYED if asked else _NOTHING_ASKED,)
-        return _State(asked, as_of, where, begun, notices=notices)
+        seen = restrict(restrict(where, self.collections), collections)
+        prompt = self._prompt or (self._prompts.current() if self._prompts else default_prompt())
+        version = self.index.version
+        key = answer_key(asked, version, self.llm, prompt.version, seen, as_of)
+        # An order in the question is no part of the key, but of the notices.
+        kept = key if not notices and self.cache.size else None
+        return _State(asked, as_of, seen, begun, prompt, kept, version, notices=notices)
+
+    def _kept(self, state: _State) -> Answer | None:
+        """The answer given before to the same question over the same documents."""
+        found = self.cache.get(state.key) if state.key else None
+        if found is None:
+            return None
+        answer = replace(found, elapsed_ms=(time.perf_counter() - state.begun) * 1000, cached=True)
+        self._trace(state, answer)
+        return answer
+
+    def _timed(self, name: str, work: Callable[[_State], _State]) -> Callable[[_State], _State]:
+        def run(state: _State) -> _State:
+            begun = time.time_ns()
+            return self._with_step(work(state), name, begun)
+
+        return run
+
+    def _with_step(self, state: _State, name: str, begun: int) -> _State:
+        if self.tracer is None:
+            return state
+        return replace(state, steps=(*state.steps, _step(name, begun, state)))
 
     def _search(self, state: _State) -> _State:
-        version = self.index.version
         if not state.question:
-            return replace(state, index_version=version)
+            return state
         hits = self.index.search(state.question, PASSAGES, state.as_of, state.where, per_document=PER_DOCUMENT)
         if hits and hits[0].named:
             # About a case, an account, a payment: only what names it can answer, and a named document is read whole.
             least = OWN_DOCUMENT if hits[0].named >= OWN_DOCUMENT else 1.0
             hits = self.index.search(state.question, 2 * PASSAGES, state.as_of, state.where, per_document=2 * PASSAGES)
             hits = [hit for hit in hits if hit.named >= least]
-        return replace(state, hits=tuple(hits), index_version=version)
+        return replace(state, hits=tuple(hits))
 
     def _gate(self, state: _State) -> _State:
         if not state.hits:
@@ -259,7 +258,7 @@ class Answerer:
     def _compose(self, state: _State) -> _State:
         if state.verdict.status == "not_in_documents":
             return state
-        messages = render(state.question, state.hits, self._prompt)
+        messages = state.prompt.render(state.question, state.hits)
         place = {hit.passage_id: number for number, hit in enumerate(state.hits, start=1)}
         chosen = [
             {"text": " ".join(entry.text.split()), "number": place[entry.hit.passage_id]} for entry in state.selected
@@ -309,6 +308,29 @@ class Answerer:
         notice = f"{reason}. The extractive answerer answered instead."
         return replace(state, said=said, answerer="extractive", notices=(*state.notices, notice))
 
+    def _finish(self, state: _State) -> Answer:
+        """Check the answer, keep it and trace it."""
+        begun = time.time_ns()
+        answer = self._resolve(state)
+        # What the extractive answerer said in place of a failing model is not what the model would say next time.
+        if state.key is not None and answer.answerer == self.llm:
+            self.cache.put(state.key, answer)
+        if self.tracer is not None:
+            self._trace(replace(state, steps=(*state.steps, _check_step(begun, answer))), answer)
+        return answer
+
+    def _traced(self, state: _State, work: Callable[[], Result]) -> Result:
+        """Run a part of the chain; a failure is traced and goes on."""
+        try:
+            return work()
+        except Exception as problem:
+            self._trace(state, None, f"{type(problem).__name__}: {problem}")
+            raise
+
+    def _trace(self, state: _State, answer: Answer | None, error: str = "") -> None:
+        if self.tracer is not None:
+            self.tracer.record(_whole(state, answer, error), state.steps)
+
     def _resolve(self, state: _State) -> Answer:
         """Give each sentence its citations, check it, and decide the status."""
         answerer = state.answerer if state.messages or self._extractive is None else "extractive"
@@ -348,6 +370,7 @@ class Answerer:
             notices=notices,
             confidence=round(state.verdict.probability, 4),
             index_version=state.index_version,
+            prompt_version=state.prompt.version,
         )
 
 
@@ -370,3 +393,40 @@ def _citation(quote: Quote) -> Citation:
 def _refuses(said: str) -> bool:
     plain = "".join(letter for letter in said.lower() if letter.isalpha() or letter == " ")
     return " ".join(plain.split()).startswith(REFUSAL.lower())
+
+
+_KINDS = {"search": "RETRIEVER", "gate": "EVALUATOR", "model": "CHAT_MODEL"}
+
+
+def _step(name: str, begun: int, state: _State) -> Step:
+    """What a step read and found, for the trace."""
+    inputs: dict[str, Any] = {"question": state.question}
+    outputs: dict[str, Any] = {}
+    if name == "search":
+        inputs |= {"as_of": state.as_of, "where": state.where, "index_version": state.index_version}
+        outputs["passages"] = [
+            {"id": hit.passage_id, "source": hit.source, "score": hit.score, "text": hit.text} for hit in state.hits
+        ]
+    elif name == "gate":
+        outputs |= {"status": state.verdict.status, "probability": round(state.verdict.probability, 4)}
+        outputs |= {"missing": state.verdict.missing, "selected": [entry.text for entry in state.selected]}
+    else:
+        inputs = {"messages": [{"role": message.type, "content": message.text} for message in state.messages]}
+        inputs["prompt_version"] = state.prompt.version
+        outputs |= {"said": state.said, "answerer": state.answerer, "notices": state.notices}
+    return Step(name, _KINDS[name], begun, time.time_ns(), inputs, outputs)
+
+
+def _check_step(begun: int, answer: Answer) -> Step:
+    sentences = [
+        {"text": sentence.text, "supported": sentence.supported, "passages": [c.passage_id for c in sentence.citations]}
+        for sentence in answer.sentences
+    ]
+    return Step("check", "PARSER", begun, time.time_ns(), {"status": answer.status}, {"sentences": sentences})
+
+
+def _whole(state: _State, answer: Answer | None, error: str) -> Step:
+    ended = time.time_ns()
+    begun = ended - int((time.perf_counter() - state.begun) * 1e9)
+    outputs = answer.to_dict() | {"cached": answer.cached} if answer else {}
+    return Step("question", "CHAIN", begun, ended, {"question": state.question}, outputs, error)

@@ -1,6 +1,6 @@
 """Which documents a search may see: `where` over metadata, and `as_of` over the times they became known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +46,25 @@ def as_of_seconds(as_of: datetime | str | None) -> float | None:
         InputError: If it is no time.
     """
     return None if as_of is None or as_of == "" else parse_time(as_of, "as_of").timestamp()
+
+
+def restrict(where: Mapping[str, Any] | None, collections: Collection[str] | None) -> Mapping[str, Any] | None:
+    """A filter that lets through, of what `where` does, only some collections.
+
+    Args:
+        where: The asker's own filter.
+        collections: Those that the asker may see; None for all, and an empty one for none. A document without a
+            collection is shown only to those who may see all.
+
+    Raises:
+        InputError: If `collections` is one text instead of several.
+    """
+    if collections is None:
+        return where
+    if isinstance(collections, str):
+        raise InputError(f"collections: {collections!r} is one text; give a list of names")
+    allowed = {"collection": {"$in": sorted(collections)}}
+    return {"$and": [allowed, where]} if where else allowed
 
 
 def matches(metadata: Metadata, where: Mapping[str, Any]) -> bool:

@@ -54,6 +54,11 @@ RAREST = 8.0
 """Weight of a rare word, about that of one in 3,000 passages, by which word weights are scaled."""
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_ASKING = re.compile(
+    r"\bhow (?:long|many|much|often|soon|quickly|fast|old|far|big|large|high|tall)\b"
+    r"|\b(?:what|which)(?: (?:kind|type|sort|name|number|amount|percentage|year|date|day|time|month)\b)",
+    re.IGNORECASE,
+)
 _DENIES = re.compile(r"\b(?:not|never|no|none|cannot|without|neither|nor)\b|n['’]t\b", re.IGNORECASE)
 _DENIAL = re.compile(
     r"\b(?:not|never|no|none|cannot|without|neither|nor|nobody|nothing|unable|rarely|hardly|(?:fail|lack|refus)\w*)\b"
@@ -113,7 +118,7 @@ def signals(question: Question, evidence: Sequence[EvidenceSentence]) -> np.ndar
             float(_DENIES.search(question.text) is not None and _DENIAL.search(best.text) is None),
             float(bool(opposed(question.text, best.text))),
             sum(number not in best.text for number in numbers) / max(len(numbers), 1),
-            max((weight for term, weight in question.weights.items() if term not in context), default=0.0) / RAREST,
+            max((weight for term, weight in _content(question).items() if term not in context), default=0.0) / RAREST,
             max(question.coverage(_terms_of(hit)) for hit in passages),
             max(_missing(question, evidence).values(), default=0.0) / RAREST,
         ]
@@ -133,7 +138,13 @@ def _missing(question: Question, evidence: Sequence[EvidenceSentence]) -> dict[s
     """Terms of the question that no passage found holds, with their weights."""
     hits = {entry.hit.passage_id: entry.hit for entry in evidence}.values()
     held = frozenset(term for hit in hits for term in _terms_of(hit))
-    return {term: weight for term, weight in question.weights.items() if term not in held}
+    return {term: weight for term, weight in _content(question).items() if term not in held}
+
+
+def _content(question: Question) -> dict[str, float]:
+    """The question's terms without those that only say what kind of thing is asked for: no answer repeats them."""
+    asking = frozenset(term for match in _ASKING.finditer(question.text) for term in terms(match.group()))
+    return {term: weight for term, weight in question.weights.items() if term not in asking}
 
 
 def _as_written(question: Question, missing: dict[str, float]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ Any number of processes may read; one may write.
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from retrieval.chunking import Chunking
 from retrieval.documents import Document, ReadFailure
 from retrieval.embedding import Embedding
 from retrieval.errors import IndexMismatch, InputError, RetrievalError
+from retrieval.filters import matches, restrict
 from retrieval.locking import WriterLock
 from retrieval.manifest import StoredDocument
 from retrieval.progress import ProgressCallback
@@ -184,6 +185,7 @@ class Index:
         where: Mapping[str, Any] | None = None,
         *,
         per_document: int = 1,
+        collections: Collection[str] | None = None,
     ) -> list[Hit]:
         """Find the passages that best fit a question, best first.
 
@@ -194,6 +196,7 @@ class Index:
             where: Filter over metadata, such as `{"collection": "case_notes", "amount": {"$gte": 1000}}`; operators
                 are listed in `retrieval.filters.matches`.
             per_document: At most so many passages of one document, unless there are not enough documents.
+            collections: Those that the asker may see; None for all. The rest is hidden like anything else.
 
         Returns:
             At most `k` hits. Documents hidden by `as_of` or `where` influence neither hits nor scores.
@@ -203,30 +206,34 @@ class Index:
         """
         with self._guard:
             self._follow()
-            return self._searcher.search(query, k, as_of, where, per_document=per_document)
+            return self._searcher.search(query, k, as_of, restrict(where, collections), per_document=per_document)
 
-    def document(self, document_id: str) -> StoredDocument | None:
-        """A document as stored (masked), or None."""
+    def document(self, document_id: str, *, collections: Collection[str] | None = None) -> StoredDocument | None:
+        """A document as stored (masked), or None; one outside `collections` is as if it were not there."""
         with self._guard:
             self._follow()
-            return self._store.manifest.document(document_id)
+            found = self._store.manifest.document(document_id)
+        allowed = restrict(None, collections)
+        return found if found is None or allowed is None or matches(found.metadata, allowed) else None
 
-    def document_text(self, document_id: str) -> str:
+    def document_text(self, document_id: str, *, collections: Collection[str] | None = None) -> str:
         """The stored text that hits and citations are offsets into.
 
         Raises:
-            InputError: If no such document is indexed.
+            InputError: If no such document is indexed, or the asker may not see it.
         """
-        document = self.document(document_id)
+        document = self.document(document_id, collections=collections)
         if document is None:
             raise InputError(f"{document_id}: no such document in the index")
         return document.text
 
-    def document_ids(self) -> list[str]:
-        """Ids of all documents, sorted."""
+    def document_ids(self, *, collections: Collection[str] | None = None) -> list[str]:
+        """Ids of all documents, or of those in some collections, sorted."""
+        allowed = restrict(None, collections)
         with self._guard:
             self._follow()
-            return sorted(self._store.manifest.hashes())
+            outlines = self._store.manifest.outlines()
+        return [entry[0] for entry in outlines if allowed is None or matches(entry[2], allowed)]
 
     def status(self) -> IndexStatus:
         """Counts, sizes, model, last sync and failures; loads no model."""

@@ -118,10 +118,10 @@ def test_a_model_that_obeys_is_not_believed(poisoned: Index, ollama: Any, said: 
 
 
 def test_field_names_inside_a_note_are_not_filled_in(tmp_path: Path) -> None:
-    from retrieval.prompts import render
+    from retrieval.prompts import default_prompt
 
     index = Index.open(tmp_path / "index")
     index.sync([Document("d", "Braces", "The note holds {question} and {evidence} and {0}.")])
     [hit] = index.search("note holds")
-    content = str(render("What?", [hit])[-1].content)
+    content = str(default_prompt().render("What?", [hit])[-1].content)
     assert "{question} and {evidence} and {0}" in content
