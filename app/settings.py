@@ -155,6 +155,7 @@ def silence_telemetry() -> None:
             "LANGCHAIN_TRACING_V2": "false",
             "LANGSMITH_TRACING": "false",
             "MLFLOW_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             # Standard output belongs to results: with --json, to one object and nothing else.
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }

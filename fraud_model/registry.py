@@ -8,8 +8,7 @@ experiment `fraud-desk-registry`, which nothing here ever changes or deletes.
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +27,11 @@ __all__ = ["HistoryEntry", "ModelVersionInfo", "Registry", "initialise"]
 
 CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
 HISTORY_EXPERIMENT = "fraud-desk-registry"
+
+
+# Copies of models that a server keeps, by store and address: a logged model never changes, and its digest is checked
+# whenever it is read. The folders go with the process.
+_COPIES: dict[tuple[str, str], "TemporaryDirectory[str]"] = {}
 
 
 @dataclass(frozen=True)
@@ -171,8 +175,8 @@ class Registry:
         info = self.version(version)
         store = self._store()
         source = store.get_model_version_download_uri(MODEL_NAME, info.version)
-        with self._local(source, info.version) as folder:
-            return info, read_model(folder / "artifacts", info.tags.get("digest"), f"version {info.version}")
+        folder = self._local(source, info.version)
+        return info, read_model(folder / "artifacts", info.tags.get("digest"), f"version {info.version}")
 
     def register(self, source: str, run_id: str, model_id: str | None, tags: Mapping[str, str]) -> str:
         """Register a logged model as the next version and make it the candidate.
@@ -249,21 +253,23 @@ class Registry:
         created = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
         return ModelVersionInfo(version, str(entry.run_id), mine, created, metrics, dict(entry.tags), status)
 
-    @contextmanager
-    def _local(self, source: str, version: str) -> Iterator[Path]:
-        """A version's folder: where it lies, or a copy of what the server keeps, gone when the model is read."""
+    def _local(self, source: str, version: str) -> Path:
+        """A version's folder: where it lies, or a copy of what the server keeps, for as long as this process lives."""
         address = urlsplit(source)
         if address.scheme in ("", "file"):
-            yield Path(unquote(address.path))
-            return
+            return Path(unquote(address.path))
         from mlflow.artifacts import download_artifacts
 
-        with TemporaryDirectory(prefix="fraud-model-") as folder:
+        key = (self.tracking_uri, source)
+        if key not in _COPIES:
+            folder = TemporaryDirectory(prefix="fraud-model-")
             try:
-                copy = download_artifacts(artifact_uri=source, dst_path=folder, tracking_uri=self.tracking_uri)
+                download_artifacts(artifact_uri=source, dst_path=folder.name, tracking_uri=self.tracking_uri)
             except (MlflowException, OSError) as error:
+                folder.cleanup()
                 raise ModelError(f"version {version}: {source} cannot be read: {str(error).splitlines()[0]}") from error
-            yield Path(copy)
+            _COPIES[key] = folder
+        return Path(_COPIES[key].name) / Path(address.path).name
 
     @staticmethod
     def _decided_by(by: str, reason: str) -> None:
