@@ -1,0 +1,54 @@
+import pytest
+
+from retrieval import Answerer, Index
+from retrieval.errors import InputError
+from retrieval.text import terms
+
+CASE = "What did the caller make the customer install in CN-2026-0001?"
+
+
+@pytest.mark.parametrize("query", ["remote tool install caller", "CN-2026-0001", "T00012345", "C1231 M9001"])
+def test_search_never_leaves_the_askers_collections(index: Index, query: str) -> None:
+    hits = index.search(query, 10, collections=["policies", "typologies"], per_document=5)
+    assert hits and {hit.metadata["collection"] for hit in hits} <= {"policies", "typologies"}
+    assert not any(hit.named for hit in hits)
+
+
+def test_hidden_collections_change_no_score(index: Index) -> None:
+    seen = index.search("payment hold", 5, collections=["policies"])
+    filtered = index.search("payment hold", 5, where={"collection": "policies"})
+    assert [(hit.passage_id, hit.score) for hit in seen] == [(hit.passage_id, hit.score) for hit in filtered]
+    policies = {"collection": {"$in": ["policies"]}}
+    hidden, unknown = (index.term_weights(terms(word), where=policies) for word in ("landlord", "zeppelin"))
+    assert list(hidden.values()) == list(unknown.values())
+
+
+def test_a_document_outside_is_as_if_it_were_not_there(index: Index) -> None:
+    assert index.document("case_notes/CN-2026-0001", collections=["policies"]) is None
+    with pytest.raises(InputError, match="no such document"):
+        index.document_text("case_notes/CN-2026-0001", collections=["policies"])
+    assert index.document_text("policies/payment-holds", collections=["policies"])
+    assert index.document_ids(collections=["policies"]) == ["policies/payment-holds"]
+    assert index.search("payment", collections=[]) == []
+
+
+def test_an_answer_cites_only_what_the_asker_may_see(index: Index) -> None:
+    answerer = Answerer(index)
+    assert answerer.ask(CASE).status != "not_in_documents"
+    hidden = answerer.ask(CASE, collections=["policies"])
+    assert hidden.status == "not_in_documents" and "remote tool" not in hidden.answer
+    assert all(hit.metadata["collection"] == "policies" for hit in hidden.hits)
+
+
+def test_an_answerers_own_limits_cannot_be_widened(index: Index) -> None:
+    answerer = Answerer(index, collections=["policies"])
+    for asked in (None, ["case_notes"], ["case_notes", "policies"]):
+        answer = answerer.ask(CASE, collections=asked)
+        assert all(hit.metadata["collection"] == "policies" for hit in answer.hits)
+        events = list(answerer.stream(CASE, where={"$or": [{"collection": "case_notes"}]}, collections=asked))
+        assert not events[0].hits
+
+
+def test_one_text_is_no_list_of_collections(index: Index) -> None:
+    with pytest.raises(InputError, match="give a list of names"):
+        index.search("payment", collections="policies")
