@@ -33,7 +33,7 @@ from retrieval.store import (
     remove_other_generations,
     switch_generation,
 )
-from retrieval.sync import Sync, delete_documents
+from retrieval.sync import TERMS, Sync, delete_documents, same_terms
 
 
 class Index:
@@ -329,6 +329,15 @@ class Index:
         if recorded is None:
             self._record(store)
             return
+        if store.manifest.setting("terms") != TERMS:
+            # Indexes written before this was recorded: a passage shows which terms they hold.
+            if store.manifest.setting("terms") is not None or not same_terms(store):
+                raise IndexMismatch(
+                    f"{self.path}: built with other keyword terms than the present ones; "
+                    "run `frauddesk index rebuild` (the old index serves until it is done)"
+                )
+            with store.manifest.transaction():
+                store.manifest.set("terms", TERMS)
         cut = store.manifest.setting("chunking")
         for what, held, asked in (
             ("embedding model", recorded, self._asked.fingerprint),
@@ -345,3 +354,4 @@ class Index:
             store.manifest.set("embedding_model", self._asked.fingerprint)
             store.manifest.set("embedding_model_path", self._asked.name)
             store.manifest.set("chunking", str(self._chunking))
+            store.manifest.set("terms", TERMS)

@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 BATCH_PASSAGES = 512
 """Passages embedded and committed together; an interrupted sync loses at most this much work."""
 
+TERMS = "stems, pairs, identifiers"
+"""What the keyword view holds of a passage; recorded in the index, changes with the meaning of its terms."""
+
 
 @dataclass
 class _Waiting:
@@ -328,14 +331,31 @@ def _number(waiting: _Waiting, first: int) -> list[list[tuple[int, Passage]]]:
     return numbered
 
 
-def _stored_passage(
-    document: StoredDocument, number: int, ordinal: int, passage: Passage, vectors: np.ndarray
-) -> StoredPassage:
+def index_terms(document: StoredDocument, passage: Passage) -> tuple[np.ndarray, np.ndarray, int]:
+    """Hashes and counts of what the keyword view holds of a passage (words, pairs, identifiers), and its words."""
     text = document.text[passage.start : passage.end]
     context = passage_context(document.title, passage.heading)
     found = terms(context) + terms(text)
     named = find_identifiers(f"{context} {text}") + identifiers_of_metadata(document.metadata)
     hashes, counts = count_terms(found + pairs(found) + [identifier_term(name) for name in dict.fromkeys(named)])
+    return hashes, counts, len(found)
+
+
+def same_terms(store: Store) -> bool:
+    """Whether a passage of this index holds the terms that it would be given now; True for an empty index."""
+    for number, document_id in store.manifest.numbers()[:1]:
+        held = store.manifest.passages([number])[number]
+        document = store.manifest.document(document_id)
+        if document is not None:
+            hashes, _, _ = index_terms(document, Passage(held.start, held.end, held.heading))
+            return np.array_equal(np.sort(hashes), np.sort(held.terms))
+    return True
+
+
+def _stored_passage(
+    document: StoredDocument, number: int, ordinal: int, passage: Passage, vectors: np.ndarray
+) -> StoredPassage:
+    hashes, counts, length = index_terms(document, passage)
     small, scales = quantise(vectors)
     return StoredPassage(
         number,
@@ -344,7 +364,7 @@ def _stored_passage(
         passage.start,
         passage.end,
         passage.heading,
-        len(found),
+        length,
         hashes,
         counts,
         small,

@@ -210,3 +210,39 @@ def test_metadata_and_source_come_back(fresh: Index) -> None:
     [hit] = fresh.search("payment")
     assert (hit.source, hit.metadata["tags"], hit.metadata["amount"]) == ("/somewhere/d1.md", ["a", "b"], 3.5)
     assert fresh.delete("/somewhere/d1.md") == 1
+
+
+def test_an_index_with_other_terms_serves_until_it_is_rebuilt(tmp_path: Path) -> None:
+    import sqlite3
+
+    import numpy as np
+
+    from retrieval.keyword import count_terms
+    from retrieval.text import terms
+
+    document = Document("hold", "Holds", "A hold lasts 48 hours at most.")
+    with Index.open(tmp_path / "index") as index:
+        index.sync([document])
+    hashes, counts = count_terms(terms("Holds A hold lasts 48 hours at most."))
+    with sqlite3.connect(tmp_path / "index" / "g1" / "manifest.db") as database:
+        database.execute("DELETE FROM settings WHERE name = 'terms'")
+        database.execute("UPDATE passages SET terms = ?, counts = ?", (hashes.tobytes(), counts.tobytes()))
+    index = Index.open(tmp_path / "index")
+    with pytest.raises(IndexMismatch, match="frauddesk index rebuild"):
+        index.sync([document])
+    assert index.search("how long is a payment held")[0].document_id == "hold"
+    index.rebuild()
+    assert index.sync([document]).unchanged == 1
+    held = next(iter(index._store.manifest.every_passage()))
+    assert len(held.terms) > len(np.unique(hashes))
+
+
+def test_an_index_from_before_terms_were_recorded_goes_on(tmp_path: Path) -> None:
+    import sqlite3
+
+    document = Document("hold", "Holds", "A hold lasts 48 hours at most.")
+    with Index.open(tmp_path / "index") as index:
+        index.sync([document])
+    with sqlite3.connect(tmp_path / "index" / "g1" / "manifest.db") as database:
+        database.execute("DELETE FROM settings WHERE name = 'terms'")
+    assert Index.open(tmp_path / "index").sync([document]).unchanged == 1
