@@ -10,7 +10,7 @@ from json import dumps
 
 from fraud_model.schema import DAY_SECONDS, TransactionSchema
 
-FEATURE_VERSION = 1
+FEATURE_VERSION = 2
 """Raised whenever a feature's meaning changes; models of another version are refused."""
 
 WINDOW_DAYS: tuple[int, ...] = (1, 7, 30)
@@ -38,6 +38,18 @@ class Feature:
 _PER_WINDOW = ("count", "sum", "mean", "std", "max", "others", "ratio", "z")
 _ONCE = ("ratio_max", "since_last", "since_first", "hour_share", "weekday_share")
 _PAIR_ONCE = ("mean", "ratio", "since_last", "first")
+_TYPICAL = (
+    ("median", ""),
+    ("median_ratio", ""),
+    ("median_spreads", ""),
+    ("large_count", "7d"),
+    ("large_count", "14d"),
+    ("large_share", "14d"),
+    ("since_large", ""),
+    ("largest_multiple", "7d"),
+    ("largest_multiple", "14d"),
+)
+_RISK_ONCE = ("fraud_run", "fraud_run_age", "since_legitimate", "fraud_weighted")
 
 # The order in which `windows.walk_entities` fills its block; the two must stay in step.
 BLOCK: tuple[tuple[str, str], ...] = (
@@ -51,43 +63,46 @@ BLOCK: tuple[tuple[str, str], ...] = (
     ("since_fraud", ""),
     *(("pair_count", window) for window in (*(f"{days}d" for days in WINDOW_DAYS), ALL)),
     *((f"pair_{kind}", "") for kind in _PAIR_ONCE),
+    *((kind, window) for kind, window in _TYPICAL),
+    *((kind, "") for kind in _RISK_ONCE),
 )
 
-# Which of them a model uses. Chosen for both speed and quality: on simulated cards, these find as much fraud as all.
+# Which of them a model uses. Chosen for speed, memory and quality: on simulated cards and on simulated transfers, these
+# find as much fraud as all.
 _PAYER: dict[str, tuple[str, ...]] = {
-    "count": ("1d", "7d", "30d", ALL),
-    "sum": ("1d", "7d"),
-    "mean": ("30d",),
-    "std": ("7d", "30d"),
-    "max": ("7d", "30d"),
-    "others": ("1d", "7d"),
-    "ratio": ("1d", "7d", "30d", ALL),
-    "z": ("30d", ALL),
-    "ratio_max": ("",),
+    "count": ("1d", ALL),
+    "sum": ("1d",),
+    "max": ("7d",),
+    "others": ("1d",),
+    "std": ("30d",),
+    "ratio": ("1d", "30d", ALL),
     "since_last": ("",),
     "hour_share": ("",),
-    "weekday_share": ("",),
-    "fraud_count": ("30d",),
-    "since_fraud": ("",),
-    "pair_count": ("1d", ALL),
-    "pair_ratio": ("",),
+    "median_ratio": ("",),
+    "median_spreads": ("",),
+    "large_count": ("7d",),
+    "large_share": ("14d",),
+    "since_large": ("",),
+    "largest_multiple": ("7d", "14d"),
     "pair_since_last": ("",),
     "pair_first": ("",),
 }
 _PAYEE: dict[str, tuple[str, ...]] = {
     "count": ("1d", "7d", "30d"),
-    "sum": ("1d",),
-    "mean": ("7d", "30d"),
-    "std": ("30d", ALL),
-    "max": ("7d", "30d", ALL),
+    "mean": ("30d",),
+    "max": (ALL,),
+    "std": ("30d",),
     "others": ("1d", "30d"),
-    "ratio": ("30d", ALL),
-    "z": ("30d",),
+    "ratio": ("30d",),
     "since_last": ("",),
     "since_first": ("",),
-    "fraud_count": ("7d", "14d", ALL),
-    "fraud_share": ("1d", "7d", "14d", "30d", ALL),
+    "fraud_count": ("7d", ALL),
+    "fraud_share": ("30d", ALL),
     "since_fraud": ("",),
+    "fraud_run": ("",),
+    "fraud_run_age": ("",),
+    "since_legitimate": ("",),
+    "fraud_weighted": ("",),
 }
 
 
@@ -97,6 +112,14 @@ def _places(used: dict[str, tuple[str, ...]]) -> tuple[int, ...]:
 
 PAYER_PLACES: tuple[int, ...] = _places(_PAYER)
 PAYEE_PLACES: tuple[int, ...] = _places(_PAYEE)
+
+_TYPICAL_KINDS = frozenset(kind for kind, _ in _TYPICAL)
+
+
+def needs_typical(places: tuple[int, ...]) -> bool:
+    """Whether any of these places of the block is a median, or is counted with one."""
+    return any(BLOCK[place][0] in _TYPICAL_KINDS for place in places)
+
 
 ROW_FEATURES: tuple[Feature, ...] = (
     Feature("amount", "row", "amount"),

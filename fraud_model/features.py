@@ -30,6 +30,7 @@ from fraud_model.definitions import (
     WINDOW_DAYS,
     feature_fingerprint,
     feature_names,
+    needs_typical,
 )
 from fraud_model.entities import Array, Grouped, Keys, group, read_keys, time_order
 from fraud_model.errors import DataError
@@ -156,11 +157,13 @@ class FeatureTable:
         windows = np.array(WINDOW_DAYS, np.int64) * DAY_SECONDS
         risk_windows = np.array(RISK_WINDOW_DAYS, np.int64) * DAY_SECONDS
         selected = np.array(places, np.int64)
+        typical = needs_typical(places)
 
         def part(entities: tuple[int, int]) -> None:
             walk_entities(
                 grouped.order, grouped.starts, entities[0], entities[1], keys.times, keys.cents, others, keys.labels,
-                other_count, first, last, windows, risk_windows, self.schema.label_delay_seconds, selected, column, out,
+                other_count, first, last, windows, risk_windows, self.schema.label_delay_seconds, typical, selected,
+                column, out,
             )  # fmt: skip
 
         parts = _shares(grouped.starts, 1 if len(keys) < _FEW_ROWS else _cores())

@@ -79,11 +79,16 @@ def _own(feature: Feature, value: float, missing: bool, schema: TransactionSchem
 
 
 def _without(feature: Feature, who: str) -> str:
+    if feature.kind in ("fraud_run_age", "since_legitimate"):
+        what = "unbroken run of frauds" if feature.kind == "fraud_run_age" else "payment known to be legitimate"
+        return f"no {what} at {who} so far"
+    if feature.kind == "since_large":
+        return f"no payment of {who} so far was far above the median"
     if feature.kind in ("fraud_share", "since_fraud"):
         return f"no known fraud at {who}{_in_window(feature.window)}"
     if feature.entity == "pair":
         return "no earlier payment from this payer to this payee"
-    if feature.kind in ("std", "z"):
+    if feature.kind in ("std", "z", "median_spreads"):
         return f"too few payments of {who}{_in_window(feature.window)} to tell what is usual"
     return f"no earlier payments of {who}{_in_window(feature.window)}"
 
@@ -112,6 +117,21 @@ def _history(feature: Feature, value: float, row: Mapping[str, float], who: str,
         "max": f"{who}'s largest payment{inside} was {cash}",
         "ratio": f"amount is {_times(value)} {who}'s {window} mean",
         "ratio_max": f"amount is {_times(value)} {who}'s largest payment so far",
+        "median": f"the median of {who}'s recent payments is {cash}",
+        "median_ratio": f"amount is {_times(value)} the median of {who}'s recent payments",
+        "median_spreads": f"amount is {abs(value):.1f} interquartile ranges {'above' if value >= 0 else 'below'} "
+        f"the median of {who}'s recent payments",
+        "largest_multiple": f"{who}'s most unusual payment{inside} was {_times(value)} the median before it",
+        "large_count": f"{_number(value, 'payment')} of {who}{inside} far above the median",
+        "large_share": f"{value:.0%} of {who}'s payments{inside} were far above the median",
+        "since_large": f"{duration(value)} after the last payment of {who} far above the median",
+        "fraud_run": f"the last {_number(value, 'payment')} at {who} with known labels "
+        f"{'was' if value == 1 else 'were all'} fraud"
+        if value
+        else f"the last payment at {who} with a known label was legitimate, or none is known",
+        "fraud_run_age": f"an unbroken run of known fraud at {who} began {duration(value)} before",
+        "since_legitimate": f"the last payment at {who} known to be legitimate was {duration(value)} before",
+        "fraud_weighted": f"{value:.1%} recent risk at {who}: known fraud, the latest counting most",
         "since_last": f"{duration(value)} after the last payment of {who}"
         if feature.entity != "pair"
         else f"{duration(value)} after this payer's last payment to this payee",

@@ -22,6 +22,16 @@ DAY = 86_400
 MISSING_CENTS = np.iinfo(np.int64).min
 """Marks a payment without an amount: it gets features, but is no history for others."""
 
+RECENT_AMOUNTS = 50
+"""Payments whose amounts give the median and the quartiles."""
+LARGE_RATIO = 2.5
+"""A payment of more than so many times the median of the amounts before it is a large one."""
+LARGE_DAYS = np.array([7, 14])
+RISK_HALF_LIFE = 7.0 * DAY
+"""Age in seconds at which a label counts half in the weighted share of fraud."""
+PRIOR_RISK = 0.02
+"""Share of fraud that one imagined payment brings to the weighted share, so that few labels prove little."""
+
 # A square of cents overflows int64 for large amounts. Written c = a * 2**20 + b, it is a*a * 2**40 + a*b * 2**21 + b*b.
 _LIMB_BITS = 20
 _LIMB = 1 << _LIMB_BITS
@@ -93,6 +103,23 @@ def _mean_and_deviation(sums, at):  # type: ignore[no-untyped-def]  # noqa: ANN0
 
 
 @_compiled
+def _keep_sorted(recent, ordered, kept, cents):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Put an amount among the last amounts, kept in order of arrival and in order of size; the oldest may fall out."""
+    room = recent.size
+    held = min(kept, room)
+    if kept >= room:
+        place = np.searchsorted(ordered[:held], recent[kept % room])
+        for at in range(place, held - 1):
+            ordered[at] = ordered[at + 1]
+        held -= 1
+    place = np.searchsorted(ordered[:held], cents)
+    for at in range(held, place, -1):
+        ordered[at] = ordered[at - 1]
+    ordered[place] = cents
+    recent[kept % room] = cents
+
+
+@_compiled
 def walk_entities(  # type: ignore[no-untyped-def]  # noqa: ANN201
     order,  # noqa: ANN001
     starts,  # noqa: ANN001
@@ -108,6 +135,7 @@ def walk_entities(  # type: ignore[no-untyped-def]  # noqa: ANN201
     windows,  # noqa: ANN001
     risk_windows,  # noqa: ANN001
     delay,  # noqa: ANN001
+    typical,  # noqa: ANN001
     selected,  # noqa: ANN001
     column,  # noqa: ANN001
     out,  # noqa: ANN001
@@ -129,6 +157,7 @@ def walk_entities(  # type: ignore[no-untyped-def]  # noqa: ANN201
         windows: Lengths of the behaviour windows in seconds, shape (W,), int64, ascending.
         risk_windows: Lengths of the label windows in seconds, shape (R,), int64, ascending.
         delay: Seconds until a label is known.
+        typical: Whether to find medians of recent amounts, and payments far above them; the costliest part.
         selected: Places in the feature block (see `definitions.BLOCK`) to write, shape (features,), int64.
         column: Column of `out` for the first selected feature.
         out: Written in place, shape (emit_to - emit_from, columns), float32.
@@ -153,7 +182,15 @@ def walk_entities(  # type: ignore[no-untyped-def]  # noqa: ANN201
     risk_fraud = np.zeros(r_count + 1, np.int64)
     hours = np.zeros(24, np.int64)
     weekdays = np.zeros(7, np.int64)
-    block = np.empty(8 * w_count + 2 * r_count + w_count + 20, np.float64)
+    recent = np.empty(RECENT_AMOUNTS, np.int64)
+    ordered = np.empty(RECENT_AMOUNTS, np.int64)
+    unusual = np.zeros(longest, np.float64)  # each payment's amount as a multiple of the median before it
+    tops = np.empty(longest, np.int64)  # as `peaks`, of those multiples
+    top_head = np.zeros(LARGE_DAYS.size, np.int64)
+    large_oldest = np.zeros(LARGE_DAYS.size, np.int64)
+    large_counts = np.zeros(LARGE_DAYS.size, np.int64)
+    large_seen = np.zeros(LARGE_DAYS.size, np.int64)
+    block = np.empty(8 * w_count + 2 * r_count + w_count + 33, np.float64)
 
     for entity in range(first_entity, last_entity):
         start, stop = starts[entity], starts[entity + 1]
@@ -181,8 +218,24 @@ def walk_entities(  # type: ignore[no-untyped-def]  # noqa: ANN201
         matured = start  # labels of payments before this place are known
         last_fraud = 0
         any_fraud = False
+        any_legitimate = False
+        last_legitimate = 0
+        run = 0
+        run_start = 0
+        weighted_fraud = 0.0
+        weighted_known = 0.0
+        weighted_at = 0
         first_time = 0
         last_time = 0
+        kept = 0
+        any_large = False
+        last_large = 0
+        large_oldest[:] = start
+        large_counts[:] = 0
+        large_seen[:] = 0
+        top_head[:] = 0
+        top_count = 0
+        tied_until = start
 
         for place in range(start, stop):
             row = order[place]
@@ -218,6 +271,33 @@ def walk_entities(  # type: ignore[no-untyped-def]  # noqa: ANN201
                     for w in range(w_count):
                         head[w] = min(head[w], peak_count)
                     peak_count += 1
+                    if typical:
+                        multiple = unusual[history - start]
+                        if multiple > LARGE_RATIO:
+                            any_large = True
+                            last_large = moment
+                        while top_count > 0 and unusual[tops[top_count - 1] - start] <= multiple:
+                            top_count -= 1
+                        tops[top_count] = history
+                        for d in range(LARGE_DAYS.size):
+                            large_counts[d] += multiple > LARGE_RATIO
+                            large_seen[d] += 1
+                            top_head[d] = min(top_head[d], top_count)
+                        top_count += 1
+                        if history >= tied_until:
+                            tied_until = history + 1
+                            while times[order[tied_until]] == moment:
+                                tied_until += 1
+                            if tied_until == history + 1:
+                                _keep_sorted(recent, ordered, kept, amount)
+                                kept += 1
+                            else:
+                                # Smallest first, so that the order of rows cannot decide which of them is kept longest.
+                                tied = np.sort(cents[order[history:tied_until]])
+                                for value in tied:
+                                    if value != MISSING_CENTS:
+                                        _keep_sorted(recent, ordered, kept, value)
+                                        kept += 1
                     hours[(moment // HOUR) % 24] += 1
                     weekdays[(moment // DAY + 3) % 7] += 1  # 1970-01-01 was a Thursday
                 history += 1
@@ -237,9 +317,26 @@ def walk_entities(  # type: ignore[no-untyped-def]  # noqa: ANN201
                     for r in range(r_count + 1):
                         risk_known[r] += 1
                         risk_fraud[r] += label
+                    moment = times[order[matured]]
+                    if weighted_known > 0:
+                        fade = 0.5 ** ((moment - weighted_at) / RISK_HALF_LIFE)
+                        weighted_fraud *= fade
+                        weighted_known *= fade
+                    weighted_fraud += label
+                    weighted_known += 1.0
+                    weighted_at = moment
                     if label == 1:
                         any_fraud = True
-                        last_fraud = times[order[matured]]
+                        last_fraud = moment
+                        # In the same second as a legitimate payment is no later than it, whichever row comes first.
+                        if not any_legitimate or moment > last_legitimate:
+                            if run == 0:
+                                run_start = moment
+                            run += 1
+                    else:
+                        any_legitimate = True
+                        last_legitimate = moment
+                        run = 0
                 matured += 1
             for r in range(r_count):
                 while risk_oldest[r] < matured and times[order[risk_oldest[r]]] < now - delay - risk_windows[r]:
@@ -249,6 +346,19 @@ def walk_entities(  # type: ignore[no-untyped-def]  # noqa: ANN201
                         risk_fraud[r] -= label
                     risk_oldest[r] += 1
 
+            median = np.nan
+            if typical:
+                for d in range(LARGE_DAYS.size):
+                    while large_oldest[d] < history and times[order[large_oldest[d]]] < now - LARGE_DAYS[d] * DAY:
+                        if cents[order[large_oldest[d]]] != MISSING_CENTS:
+                            large_counts[d] -= unusual[large_oldest[d] - start] > LARGE_RATIO
+                            large_seen[d] -= 1
+                        large_oldest[d] += 1
+                held = min(kept, recent.size)
+                if held > 0:
+                    median = (ordered[(held - 1) // 2] + ordered[held // 2]) / 200.0
+                comparable = held >= 3 and median > 0 and cents[row] != MISSING_CENTS
+                unusual[place - start] = cents[row] / (100.0 * median) if comparable else 0.0
             if row < emit_from or row >= emit_to:
                 continue
             amount = cents[row] / 100.0 if cents[row] != MISSING_CENTS else np.nan
@@ -296,6 +406,28 @@ def walk_entities(  # type: ignore[no-untyped-def]  # noqa: ANN201
             block[at + 1] = amount * 100.0 * together / pair_cents[slot] if pair_cents[slot] > 0 else np.nan
             block[at + 2] = now - pair_last[slot] if together > 0 else np.nan
             block[at + 3] = 1.0 if together == 0 else 0.0
+            at += 4
+            held = min(kept, recent.size)
+            block[at] = median
+            block[at + 1] = amount / median if median > 0 else np.nan
+            spread = (ordered[3 * held // 4] - ordered[held // 4]) / 100.0 if held >= 3 else 0.0
+            block[at + 2] = (amount - median) / spread if spread > 0 else np.nan
+            block[at + 3] = large_counts[0]
+            block[at + 4] = large_counts[1]
+            block[at + 5] = large_counts[1] / large_seen[1] if large_seen[1] > 0 else np.nan
+            block[at + 6] = now - last_large if any_large else np.nan
+            for d in range(LARGE_DAYS.size):
+                highest = np.nan
+                if large_seen[d] > 0:
+                    while tops[top_head[d]] < large_oldest[d]:
+                        top_head[d] += 1
+                    highest = unusual[tops[top_head[d]] - start]
+                block[at + 7 + d] = highest
+            at += 9
+            block[at] = run
+            block[at + 1] = now - run_start if run > 0 else np.nan
+            block[at + 2] = now - last_legitimate if any_legitimate else np.nan
+            block[at + 3] = (weighted_fraud + PRIOR_RISK) / (weighted_known + 1.0)
 
             target = row - emit_from
             for feature in range(selected.size):

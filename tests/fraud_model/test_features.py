@@ -11,6 +11,7 @@ from fraud_model.entities import read_keys
 from fraud_model.errors import DataError
 from fraud_model.features import FeatureTable, compute_features, feature_fingerprint
 from fraud_model.schema import CARDS, PAYSIM, TransactionSchema
+from fraud_model.windows import RECENT_AMOUNTS
 
 SCHEMA = TransactionSchema(
     name="small", time="t", payer="payer", payee="payee", amount="amount", label="fraud", label_delay_days=2
@@ -40,7 +41,7 @@ def random_table(rows: int, seed: int) -> pd.DataFrame:
 
 def test_first_payment_has_no_history() -> None:
     features = compute_features(table([(0, "A", "X", 10, 0)]), SCHEMA).iloc[0]
-    assert features["payer_count_30d"] == 0
+    assert features["payer_count_all"] == 0
     assert np.isnan(features["payer_ratio_all"])
     assert features["pair_first"] == 1
 
@@ -70,21 +71,70 @@ def test_agrees_with_a_plain_computation() -> None:
         now = seconds[row]
         for role, other in (("payer", "payee"), ("payee", "payer")):
             same = (frame[role] == frame[role].iloc[row]).to_numpy()
-            past = frame[same & (seconds < now) & (seconds >= now - 30 * DAY)]
+            past = frame[same & (seconds < now)]
+            month, day = past[SCHEMA.times(past) >= now - 30 * DAY], past[SCHEMA.times(past) >= now - DAY]
             got = features.iloc[row]
-            assert got[f"{role}_count_30d"] == len(past)
-            if len(past):
-                assert got[f"{role}_max_30d"] == pytest.approx(past["amount"].max())
-                assert got[f"{role}_mean_30d"] == pytest.approx(past["amount"].mean(), rel=1e-5)
-            if len(past) > 1:
-                assert got[f"{role}_std_30d"] == pytest.approx(past["amount"].std(), rel=1e-4, abs=0.006)
-            day = frame[same & (seconds < now) & (seconds >= now - DAY)]
+            assert got[f"{role}_count_1d"] == len(day)
             assert got[f"{role}_others_1d"] == day[other].nunique()
-            known = frame[same & (seconds < now - 2 * DAY) & (seconds >= now - 9 * DAY)]
-            if role == "payee":
-                assert got["payee_fraud_count_7d"] == known["fraud"].sum()
+            if len(month):
+                ratio = frame["amount"].iloc[row] / month["amount"].mean()
+                assert got[f"{role}_ratio_30d"] == pytest.approx(ratio, rel=1e-5)
+            if len(month) > 1:
+                assert got[f"{role}_std_30d"] == pytest.approx(month["amount"].std(), rel=1e-4, abs=0.006)
+            if role == "payer":
+                week = past[SCHEMA.times(past) >= now - 7 * DAY]
+                assert got["payer_max_7d"] == pytest.approx(week["amount"].max(), nan_ok=True)
+                if len(past):
+                    median = frame["amount"].iloc[row] / past["amount"].iloc[np.argsort(SCHEMA.times(past))].median()
+                    assert len(past) > RECENT_AMOUNTS or got["payer_median_ratio"] == pytest.approx(median, rel=1e-5)
+            else:
+                assert got["payee_count_30d"] == len(month)
+                known = past[SCHEMA.times(past) < now - 2 * DAY].iloc[:]
+                known = known.assign(second=SCHEMA.times(known)).sort_values("second")
+                recent = known[known["second"] >= now - 9 * DAY]
+                assert got["payee_fraud_count_7d"] == recent["fraud"].sum()
+                legitimate = known.loc[known["fraud"] == 0, "second"]
+                run = known[known["second"] > (legitimate.max() if len(legitimate) else -1)]
+                assert got["payee_fraud_run"] == len(run)
+                if len(run):
+                    assert got["payee_fraud_run_age"] == now - run["second"].min()
+                if len(legitimate):
+                    assert got["payee_since_legitimate"] == now - legitimate.max()
         pair = frame[(frame.payer == frame.payer.iloc[row]) & (frame.payee == frame.payee.iloc[row]) & (seconds < now)]
-        assert features["pair_count_all"].iloc[row] == len(pair)
+        assert features["pair_first"].iloc[row] == (len(pair) == 0)
+
+
+def test_payments_far_above_the_median_are_counted_in_their_windows() -> None:
+    amounts = [10, 10, 10, 40, 10, 20, 90, 10]
+    frame = table([(2 * place, "A", "X", amount, 0) for place, amount in enumerate(amounts)])
+    features = compute_features(frame, SCHEMA)
+    assert list(features["payer_median_ratio"])[1:] == [1, 1, 4, 1, 2, 9, 1]
+    assert list(features["payer_large_count_7d"]) == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert list(features["payer_since_large"])[4:] == [2 * DAY, 4 * DAY, 6 * DAY, 2 * DAY]
+    assert list(features["payer_largest_multiple_7d"])[4:] == [4, 4, 4, 9]
+    assert list(features["payer_largest_multiple_14d"])[4:] == [4, 4, 4, 9]
+
+
+def test_only_the_last_amounts_make_the_median_whichever_row_of_a_tie_is_first() -> None:
+    rows = [(0.0, "A", "X", 10.0 + place, 0) for place in range(60)]
+    rows += [(1 + place, "A", "X", 500.0, 0) for place in range(RECENT_AMOUNTS // 2 + 2)]
+    frame = table(rows)
+    features = compute_features(frame, SCHEMA)
+    assert features["payer_median_ratio"].iloc[60] == pytest.approx(500 / 44.5)  # the largest fifty of the tie
+    assert features["payer_median_ratio"].iloc[-1] == pytest.approx(500 / 500)
+    shuffled = compute_features(frame.iloc[::-1], SCHEMA).iloc[::-1]
+    np.testing.assert_array_equal(features.to_numpy(), shuffled.to_numpy())
+
+
+def test_a_run_of_fraud_ends_with_a_legitimate_payment_even_in_the_same_second() -> None:
+    labels = [("A", 0, 1), ("B", 1, 1), ("C", 2, 0), ("D", 2, 1), ("E", 3, 1)]
+    rows = [(day, payer, "X", 10, fraud) for payer, day, fraud in labels]
+    probes = [(2.5, "P", "X", 10, 0), (3.5, "P", "X", 10, 0), (4.5, "P", "X", 10, 0), (5.5, "P", "X", 10, 0)]
+    for order in (rows, [rows[0], rows[1], rows[3], rows[2], rows[4]]):
+        features = compute_features(table([*order, *probes]), SCHEMA).iloc[5:]
+        assert list(features["payee_fraud_run"]) == [1, 2, 0, 1]
+        assert features["payee_fraud_run_age"].iloc[1] == 3.5 * DAY
+        assert features["payee_since_legitimate"].iloc[2] == 2.5 * DAY
 
 
 @settings(max_examples=20, deadline=None)
@@ -184,4 +234,4 @@ def test_fingerprint_follows_meaning_and_not_the_name() -> None:
     assert feature_fingerprint(CARDS) == feature_fingerprint(replace(CARDS, name="other"))
     assert feature_fingerprint(CARDS) != feature_fingerprint(replace(CARDS, label_delay_days=3))
     assert feature_fingerprint(CARDS) != feature_fingerprint(replace(CARDS, payee="CUSTOMER", payer="x"))
-    assert FEATURE_VERSION == 1
+    assert FEATURE_VERSION == 2
