@@ -202,8 +202,8 @@ class ObeyingModel(BaseChatModel):
 
 _ORDER = re.compile(
     r"ignore|disregard|forget|override|you are|act as|pretend|system|assistant|instruct|repeat|answer|respond|reply"
-    r"|cite|reveal|print|call the tool|execute|from now on|end of evidence|assume|\bai\b|model has to|when asked|if asked"
-    r"|chatbot|language model",
+    r"|cite|reveal|print|call the tool|execute|from now on|end of evidence|assume|\bai\b|model has to|when asked"
+    r"|if asked|chatbot|language model",
     re.IGNORECASE,
 )
 
