@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,13 +71,26 @@ def _holder(path: Path) -> str:
         return "another process"
 
 
-def run_server(settings: Settings) -> None:
-    """Serve until interrupted."""
+def run_server(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve until interrupted; `say` is told where to click once requests are answered."""
     import uvicorn
 
     from app.api import create_app
 
-    uvicorn.run(
+    class Announcing(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                say(f"Open http://{settings.host}:{settings.port}  (Ctrl-C ends it)")
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # Ctrl-C is how the desk is ended: nothing to raise once it has shut down.
+            with super().capture_signals():
+                yield
+                self._captured_signals.clear()
+
+    config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
@@ -85,3 +98,4 @@ def run_server(settings: Settings) -> None:
         access_log=settings.log_level in ("DEBUG", "INFO"),
         timeout_graceful_shutdown=5,
     )
+    Announcing(config).run()

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.files import write_whole
-from app.settings import Settings
+from app.settings import Settings, mask_secrets
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from app.console import ProgressLine
+    from fraud_model.registry import ModelVersionInfo
     from fraud_model.schema import TransactionSchema
 
 STATE_NAME = "up.json"
@@ -65,7 +66,6 @@ class UpSummary:
             for name in ("average_precision", "precision_at_budget", "recall_at_budget")
             if name in self.metrics
         )
-        address = f"http://{settings.host}:{settings.port}"
         lines = [
             "",
             f"Ready in {self.seconds:.0f} s.",
@@ -77,8 +77,8 @@ class UpSummary:
             f"  Drift         {self.drift}",
             f"  Folder        {self.home}",
             "",
-            f"Open {address}  (Queue, Ask, Score; Ctrl-C ends it)" if serving else "Next: frauddesk serve",
-            f"Models and runs: mlflow ui --backend-store-uri {settings.mlflow_uri}",
+            f"Models and runs: mlflow ui --backend-store-uri {mask_secrets('tracking_uri', settings.mlflow_uri)}",
+            "Opening the page ..." if serving else "Next: frauddesk serve",
         ]
         return "\n".join(lines)
 
@@ -288,7 +288,8 @@ def _champion(
     tracking.result()
     registry = Registry(settings.mlflow_uri)
     champion = registry.champion()
-    if champion is not None and state.values.get("champion_for") == state.values["data_id"]:
+    reason = _why_train(champion, columns, state)
+    if champion is not None and reason is None:
         say(f"[2/{STEPS}] Champion: version {champion.version} from an earlier start")
         summary.reused.append("champion")
     else:
@@ -310,14 +311,26 @@ def _champion(
         for line in warnings:
             say(f"      warning: {line}")
         summary.warnings.extend(warnings)
-        reason = "first champion" if champion is None else f"the desk now works on {state.values['source']['name']}"
-        registry.promote(result.version, by=getpass.getuser(), reason=reason)
+        registry.promote(result.version, by=getpass.getuser(), reason=reason or "first champion")
         write_run_report(settings, result.version, result.report_markdown)
         state.record(champion_for=state.values["data_id"])
         champion = registry.champion()
     assert champion is not None, "promote either raises or leaves a champion"
     summary.model_version, summary.run_id = champion.version, champion.run_id
     summary.metrics = {name: round(value, 6) for name, value in champion.metrics.items()}
+
+
+def _why_train(champion: "ModelVersionInfo | None", columns: "TransactionSchema", state: State) -> str | None:
+    """Why a new champion is needed; None where the one from an earlier start can serve."""
+    from fraud_model.features import feature_fingerprint
+
+    if champion is None:
+        return "first champion"
+    if state.values.get("champion_for") != state.values["data_id"]:
+        return f"the desk now works on {state.values['source']['name']}"
+    if champion.tags.get("feature_fingerprint") != feature_fingerprint(columns):
+        return f"version {champion.version} was trained on other feature definitions than this program's"
+    return None
 
 
 def _training_end(

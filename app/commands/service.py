@@ -36,7 +36,7 @@ def up(
         if serve_page:
             from app.serve import run_server
 
-            run_server(settings)
+            run_server(settings, say=note)
 
 
 def serve(
@@ -49,8 +49,7 @@ def serve(
 
     require_free_port(settings)
     with hold_home(settings, "frauddesk serve"):
-        note(f"Fraud Desk on http://{settings.host}:{settings.port}  (Ctrl-C ends it)")
-        run_server(settings)
+        run_server(settings, say=note)
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
