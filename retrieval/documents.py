@@ -10,9 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrieval.errors import InputError
+
+if TYPE_CHECKING:
+    from retrieval.columns import Columns
 
 COLLECTIONS = ("case_notes", "typologies", "policies", "run_reports")
 
@@ -63,20 +66,26 @@ class ReadFailure:
     document_id: str
 
 
-def read_documents(path: str | Path) -> Iterator[Document | ReadFailure]:
+def read_documents(
+    path: str | Path, columns: "Columns | Mapping[str, Any] | str | Path | None" = None
+) -> Iterator[Document | ReadFailure]:
     """Read a file, or every readable file below a folder, in path order.
 
     Args:
         path: A file or folder. Hidden files and files of unknown kinds in a folder are passed over.
+        columns: For tables, which column is what: a TOML file, or a dictionary of the same form (see
+            `retrieval.columns`); None for NAME.columns.toml beside NAME.csv, else the usual names.
 
     Yields:
         Documents, and a `ReadFailure` for each file or row that cannot be read.
 
     Raises:
-        InputError: If the path does not exist, or is one file of an unknown kind.
+        InputError: If the path does not exist, or is one file of an unknown kind, or `columns` is malformed.
     """
+    from retrieval.columns import Columns
     from retrieval.readers import READERS, read_file
 
+    mapping = None if columns is None else Columns.read(columns)
     root = Path(path).expanduser()
     if not root.exists():
         raise InputError(f"{root}: no such file or folder; name a folder of documents or one document")
@@ -84,7 +93,7 @@ def read_documents(path: str | Path) -> Iterator[Document | ReadFailure]:
         if root.suffix.lower() not in READERS:
             raise InputError(f"{root}: unknown kind of document; known: {', '.join(sorted(READERS))}")
         home = root.parent.parent if root.parent.name in COLLECTIONS else root.parent
-        yield from read_file(root.resolve(), _document_id(root, home), _collection(root, home))
+        yield from read_file(root.resolve(), _document_id(root, home), _collection(root, home), mapping)
         return
     taken: set[str] = set()
     for file in sorted(root.rglob("*")):
@@ -96,7 +105,7 @@ def read_documents(path: str | Path) -> Iterator[Document | ReadFailure]:
         if document_id in taken:
             document_id = relative.as_posix()
         taken.add(document_id)
-        yield from read_file(file.resolve(), document_id, _collection(file, root))
+        yield from read_file(file.resolve(), document_id, _collection(file, root), mapping)
 
 
 def plain_metadata(values: Mapping[Any, Any]) -> Metadata:

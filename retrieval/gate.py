@@ -37,6 +37,11 @@ PARTIAL = 0.17
 MOST_MISSING = 0.3
 """From this share of the question's weight in words that nothing found holds, it is at most partly answered."""
 
+REFUSED_MISSING = 0.5
+REFUSED_NAMED = 0.7
+"""From this share it is not answered at all; for a question about a named case or account, whose notes are brief and
+word things in their own way, only from the second one, and if the very thing asked for is missing."""
+
 SIGNALS = (
     "best_score",
     "similarity",
@@ -57,6 +62,12 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _ASKING = re.compile(
     r"\bhow (?:long|many|much|often|soon|quickly|fast|old|far|big|large|high|tall)\b"
     r"|\b(?:what|which)(?: (?:kind|type|sort|name|number|amount|percentage|year|date|day|time|month)\b)",
+    re.IGNORECASE,
+)
+_FOCUS = re.compile(
+    r"\b(?:what|which|whose|how many|how much)\b"
+    r"(?:\s+(?:is|are|was|were|did|does|do|has|have|had|the|a|an|kinds?|types?|sorts?|name|of|real))*"
+    r"\s+(?!(?:found|done|said|known|happened|meant|decided|learned)\b)([\w'-]+)",
     re.IGNORECASE,
 )
 _DENIES = re.compile(r"\b(?:not|never|no|none|cannot|without|neither|nor)\b|n['’]t\b", re.IGNORECASE)
@@ -96,12 +107,15 @@ def judge(question: Question, evidence: Sequence[EvidenceSentence]) -> Verdict:
     value = float(signals(question, evidence) @ WEIGHTS + BIAS)
     probability = float(1 / (1 + np.exp(-value)))
     missing = _missing(question, evidence)
+    share = sum(missing.values()) / max(sum(_content(question).values()), 1e-9)
     if question.named:  # what was named is there; how much of the rest is, the wording of a note tells badly
-        probability = PARTIAL + (1 - PARTIAL) * probability
+        refused = share >= REFUSED_NAMED and _asked_for(question) <= missing.keys()
+        probability = probability * PARTIAL if refused else PARTIAL + (1 - PARTIAL) * probability
         whole = probability >= ANSWERED
     else:
-        whole = probability >= ANSWERED and sum(missing.values()) < MOST_MISSING * sum(question.weights.values())
-    status: Status = "answered" if whole else "partial" if probability >= PARTIAL else "not_in_documents"
+        refused = share >= REFUSED_MISSING or probability < PARTIAL
+        whole = probability >= ANSWERED and share < MOST_MISSING
+    status: Status = "not_in_documents" if refused else "answered" if whole else "partial"
     return Verdict(probability, status, _as_written(question, missing))
 
 
@@ -123,6 +137,16 @@ def signals(question: Question, evidence: Sequence[EvidenceSentence]) -> np.ndar
             max(_missing(question, evidence).values(), default=0.0) / RAREST,
         ]
     )
+
+
+def _asked_for(question: Question) -> frozenset[str]:
+    """Terms of the thing asked for ("which city", "what is the balance"); one that nothing holds where none is named.
+
+    A verb is no such thing: "what was found" asks for anything.
+    """
+    match = _FOCUS.search(question.text)
+    found = frozenset(terms(match.group(1))) if match else frozenset()
+    return found or frozenset({""})
 
 
 def _terms_of(hit: Hit) -> frozenset[str]:

@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from retrieval.chunking import front_matter
+from retrieval.columns import Columns, mapping_beside
 from retrieval.documents import Document, Metadata, ReadFailure, plain_metadata
+from retrieval.errors import InputError
 
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes; a larger file is reported, not read."""
@@ -31,13 +33,16 @@ class _Unreadable(Exception):
     """A file's content cannot be used; the message is the reason."""
 
 
-def read_file(path: Path, document_id: str, collection: str | None) -> Iterator[Document | ReadFailure]:
+def read_file(
+    path: Path, document_id: str, collection: str | None, columns: Columns | None = None
+) -> Iterator[Document | ReadFailure]:
     """Read one file into documents.
 
     Args:
         path: The file; its suffix chooses the reader.
         document_id: Id of the document; rows of tables append their own.
         collection: Put into the metadata unless the file names its own; None for none.
+        columns: Which column of a table is what; None for the mapping beside it, else the usual names.
 
     Yields:
         One document (tables: one for each row), or a failure with its reason.
@@ -47,7 +52,8 @@ def read_file(path: Path, document_id: str, collection: str | None) -> Iterator[
         if size > LARGEST_FILE:
             raise _Unreadable(f"larger than {LARGEST_FILE // 2**20} MB; split it")
         common: Metadata = {"source": str(path)} | ({"collection": collection} if collection else {})
-        for entry in READERS[path.suffix.lower()](path, document_id):
+        kind = path.suffix.lower()
+        for entry in _table(path, document_id, columns) if kind in _TABLES else READERS[kind](path, document_id):
             if isinstance(entry, ReadFailure):
                 yield entry
             elif not entry.text.strip():
@@ -55,7 +61,7 @@ def read_file(path: Path, document_id: str, collection: str | None) -> Iterator[
                 yield ReadFailure(source, "holds no text; a scanned document needs text recognition first", entry.id)
             else:
                 yield Document(entry.id, entry.title, entry.text, common | entry.metadata)
-    except (_Unreadable, OSError) as problem:
+    except (_Unreadable, InputError, OSError) as problem:
         reason = problem.strerror or str(problem) if isinstance(problem, OSError) else str(problem)
         yield ReadFailure(str(path), reason, document_id)
 
@@ -184,7 +190,11 @@ def _html(path: Path, document_id: str) -> Iterator[Document]:
     yield Document(document_id, parser.title.strip() or _title_of(path), text, {})
 
 
-def _csv(path: Path, document_id: str) -> Iterator[Document | ReadFailure]:
+_Row = tuple[int, dict[str, Any] | None]
+"""Number of a row, from 1, and its values; None where it cannot be read."""
+
+
+def _csv_rows(path: Path) -> Iterator[_Row]:
     text = _read_text(path)
     try:
         dialect = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
@@ -194,24 +204,44 @@ def _csv(path: Path, document_id: str) -> Iterator[Document | ReadFailure]:
     rows = csv.DictReader(text.splitlines(keepends=True), dialect=dialect)
     try:
         for number, row in enumerate(rows, start=1):
-            yield _from_row(path, document_id, number, {k: v for k, v in row.items() if k is not None and v})
+            yield number, {str(name): value for name, value in row.items() if name is not None}
     except csv.Error as problem:
         raise _Unreadable(f"row {rows.line_num}: {problem}") from None
 
 
-def _jsonl(path: Path, document_id: str) -> Iterator[Document | ReadFailure]:
+def _json_rows(path: Path) -> Iterator[_Row]:
     for number, line in enumerate(_read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError:
-            yield ReadFailure(f"{path}#{number}", "not a JSON object on one line", f"{document_id}/{number}")
-            continue
-        if isinstance(row, dict):
-            yield _from_row(path, document_id, number, row)
+            row = None
+        yield number, row if isinstance(row, dict) else None
+
+
+_TABLES: dict[str, Callable[[Path], Iterator[_Row]]] = {
+    ".csv": _csv_rows,
+    ".jsonl": _json_rows,
+    ".ndjson": _json_rows,
+}
+
+
+def _table(path: Path, document_id: str, columns: Columns | None = None) -> Iterator[Document | ReadFailure]:
+    """A document for each row; a row that cannot be read is reported and the rest goes on."""
+    columns = columns or mapping_beside(path)
+    for number, row in _TABLES[path.suffix.lower()](path):
+        source, key = f"{path}#{number}", f"{document_id}/{number}"
+        if row is None:
+            yield ReadFailure(source, "not a JSON object on one line", key)
+        elif columns is None:
+            yield _from_row(path, document_id, number, {name: value for name, value in row.items() if value})
         else:
-            yield ReadFailure(f"{path}#{number}", "not a JSON object on one line", f"{document_id}/{number}")
+            try:
+                yield columns.document(row, number, document_id, path)
+            except InputError as problem:
+                own = f"{document_id}/{row[columns.id]}" if row.get(columns.id) else key
+                yield ReadFailure(source, str(problem), own)
 
 
 def _from_row(path: Path, document_id: str, number: int, row: dict[str, Any]) -> Document | ReadFailure:
@@ -252,7 +282,7 @@ READERS: dict[str, _Reader] = {
     ".docx": _docx,
     ".html": _html,
     ".htm": _html,
-    ".csv": _csv,
-    ".jsonl": _jsonl,
-    ".ndjson": _jsonl,
+    ".csv": _table,
+    ".jsonl": _table,
+    ".ndjson": _table,
 }

@@ -56,3 +56,16 @@ def test_a_word_that_nothing_holds_is_named(index: Index, question: str) -> None
 def test_what_sounds_right_but_is_absent_is_not_fully_answered(index: Index) -> None:
     for question in ("Who may shorten a hold below 12 hours?", "What discount does the landlord offer on the deposit?"):
         assert Answerer(index).ask(question).status != "answered"
+
+
+@pytest.mark.parametrize(
+    ("question", "refused"),
+    [
+        ("What is the horoscope of C7777?", True),
+        ("Which zodiac does C7777 believe in?", True),
+        ("What did C7777 confirm?", False),
+        ("What happened with C7777?", False),
+    ],
+)
+def test_a_named_account_does_not_answer_everything(index: Index, question: str, refused: bool) -> None:
+    assert (Answerer(index).ask(question).status == "not_in_documents") == refused
