@@ -14,7 +14,7 @@ from eval.psi import ACT, INSUFFICIENT, STABLE, WATCH
 if TYPE_CHECKING:
     from eval.drift import DriftResult
 
-_MOST_NAMED = 8
+_MOST_NAMED = 5
 _ADVICE = {
     STABLE: "Nothing needs to be done.",
     WATCH: "Look at the columns named below; the next window decides whether they call for action.",
@@ -79,17 +79,18 @@ def _answer(result: "DriftResult", model: str) -> str:
     acted = [drift for drift in result.columns if drift.verdict == ACT]
     watched = [drift for drift in result.columns if drift.verdict == WATCH]
     if result.verdict == INSUFFICIENT:
-        return f"It cannot be said whether {model} is drifting: too few transactions."
+        return f"It cannot be said whether the model is drifting: too few transactions for {model}."
     if result.verdict == STABLE:
-        return f"No, {model} is not drifting: none of {len(result.columns)} columns moved beyond what is usual."
+        return f"No, the model is not drifting: for {model}, none of {len(result.columns)} columns moved beyond what is usual."
     if result.verdict == ACT:
-        return f"Yes, {model} is drifting: {_named(acted) or 'the number of alerts'}."
-    parts = []
+        return f"Yes, the model is drifting: {model} moved in {_named(acted) or 'the number of alerts'}."
+    # Short sentences: each may be quoted alone as the answer to "is the model drifting?".
+    parts = [f"The model may be drifting: the verdict on {model} is watch."]
     if acted:
-        parts.append(f"above 0.25 for the first time: {_named(acted)}")
+        parts.append(f"Above 0.25 for the first time: {_named(acted)}.")
     if watched:
-        parts.append(f"to be watched: {_named(watched)}")
-    return f"{model} may be drifting; {'; '.join(parts) or 'the number of alerts has changed'}."
+        parts.append(f"To be watched: {_named(watched)}.")
+    return " ".join(parts) if len(parts) > 1 else f"{parts[0]} The number of alerts has changed."
 
 
 def _named(drifts: list[ColumnDrift]) -> str:

@@ -51,7 +51,7 @@ def test_a_steady_world_raises_no_alarm(check):
     assert result.verdict == "stable"
     assert {drift.verdict for drift in result.columns} == {"stable"}
     assert result.checks == ()
-    assert "No, fraud-classifier version 3 is not drifting" in result.report_markdown
+    assert "No, the model is not drifting: for fraud-classifier version 3" in result.report_markdown
 
 
 def in_cents(frame):
@@ -129,7 +129,7 @@ def test_act_needs_the_same_column_in_two_windows_in_a_row(check):
     assert again.previous_run_id is None  # the same window once more is no second window
     assert second.previous_run_id == again.run_id
     assert [drift.column for drift in second.columns if drift.confirmed] == ["amount"]
-    assert "Yes, fraud-classifier version 3 is drifting: amount" in second.report_markdown
+    assert "Yes, the model is drifting: fraud-classifier version 3 moved in amount" in second.report_markdown
     assert f"The window before is MLflow run {again.run_id}" in second.report_markdown
     # Another column is another matter, and a quiet window ends the row.
     assert window(3, "days_since_last").verdict == "watch"
