@@ -41,6 +41,8 @@ class RunInput:
     budgets: Sequence[BudgetRow]
     importance: Mapping[str, float]
     params: Mapping[str, Any]
+    gates: Sequence[str] = ()
+    """What the model misses of the gates; empty where it passes."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ def _log(
             "validated_until": run.description.validated_until,
             "average_precision": f"{metrics.get('average_precision', float('nan')):.6f}",
             "threshold": f"{run.description.threshold:.6g}",
+            "gates": "; ".join(run.gates) or "passed",
         },
+        passed=not run.gates,
     )
     text = report(run_id, registered)
     extras = folder / "extras"

@@ -178,8 +178,12 @@ class Registry:
         folder = self._local(source, info.version)
         return info, read_model(folder / "artifacts", info.tags.get("digest"), f"version {info.version}")
 
-    def register(self, source: str, run_id: str, model_id: str | None, tags: Mapping[str, str]) -> str:
+    def register(
+        self, source: str, run_id: str, model_id: str | None, tags: Mapping[str, str], passed: bool = True
+    ) -> str:
         """Register a logged model as the next version and make it the candidate.
+
+        One that did not pass its gates becomes the candidate only while there is no champion to protect.
 
         Returns:
             The version.
@@ -191,7 +195,8 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         entry = store.create_model_version(MODEL_NAME, source, run_id, tags=dict(tags), model_id=model_id)
-        store.set_registered_model_alias(MODEL_NAME, CANDIDATE, entry.version)
+        if passed or CHAMPION not in self._aliases():
+            store.set_registered_model_alias(MODEL_NAME, CANDIDATE, entry.version)
         return str(entry.version)
 
     def _make_champion(self, info: ModelVersionInfo, action: str, by: str, reason: str) -> ModelVersionInfo:

@@ -45,6 +45,8 @@ class ReportInput:
     slices: Mapping[str, Sequence[SliceRow]]
     importance: Sequence[tuple[str, float]]
     warnings: Sequence[str]
+    gates: Sequence[str] = ()
+    against: str = ""
 
 
 def run_report(report: ReportInput) -> str:
@@ -67,6 +69,12 @@ def run_report(report: ReportInput) -> str:
         f"Trained on payments from {_moment(split.train_start)} until {_moment(split.train_end)} "
         f"({int(split.train.sum()):,} payments). Validated on payments from {_moment(split.validation_start)} until "
         f"{_moment(split.validation_end)} ({int(split.validation.sum()):,} payments), which the model never saw.",
+        "",
+        "## Decision",
+        "",
+        "Gates missed: " + "; ".join(report.gates) + "." if report.gates else "All gates passed.",
+        "",
+        report.against or "There is no champion of the same features to compare with.",
         "",
         "## Figures on validation",
         "",

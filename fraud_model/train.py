@@ -5,7 +5,8 @@
 The figures are those of the registered trees on the validation days, which come one label delay after training.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,8 +21,11 @@ from fraud_model import metrics as figures_of
 from fraud_model.calibration import Calibrator, fit_calibrator
 from fraud_model.candidates import DEFAULTS, fit_trees
 from fraud_model.definitions import FEATURE_VERSION, feature_fingerprint, feature_names
-from fraud_model.errors import DataError, InputError
+from fraud_model.errors import DataError, InputError, ModelError
 from fraud_model.features import categories_in, compute_features
+from fraud_model.gates import Gates
+from fraud_model.intervals import Comparison, compare, intervals
+from fraud_model.leakage import ONE_COLUMN_LIMIT, find_future, find_leaks, refuse_leaks
 from fraud_model.metrics import Array, BudgetRow
 from fraud_model.model_file import ModelDescription
 from fraud_model.progress import Progress, ProgressCallback
@@ -29,6 +33,7 @@ from fraud_model.run_report import ReportInput, SliceRow, run_report
 from fraud_model.schema import DAY_SECONDS, TransactionSchema, load_schema
 from fraud_model.splits import Split, time_split
 
+_LOG = logging.getLogger(__name__)
 _STEPS = 5
 _REFERENCE_ROWS = 10_000
 _FEW_FRAUDS = 50
@@ -41,7 +46,7 @@ class TrainResult:
 
     Attributes:
         run_id: MLflow run.
-        version: Registered version, now the candidate.
+        version: Registered version; the candidate, unless it missed the gates while there is a champion.
         metrics: Figures on validation, by their stable names.
         threshold: Least probability of an alert, in [0, 1].
         warnings: What was shortened or is rough, in plain words.
@@ -69,6 +74,8 @@ def train(
     seed: int = 0,
     progress: ProgressCallback | None = None,
     dataset_name: str = "",
+    gates: Gates | None = None,
+    one_column_limit: float = ONE_COLUMN_LIMIT,
 ) -> TrainResult:
     """Train, validate, log and register a model.
 
@@ -84,9 +91,11 @@ def train(
         seed: The same seed on the same data gives the same model.
         progress: Told after each step.
         dataset_name: What to call the data in run and report.
+        gates: What the model must reach to become the candidate; the defaults of `Gates` when left out.
+        one_column_limit: Average precision in [0, 1] that no single feature may reach.
 
     Raises:
-        DataError: the transactions do not fit the schema, or hold too little fraud to train on.
+        DataError: the transactions do not fit the schema, hold too little fraud to train on, or give the label away.
         InputError: a setting is out of range.
         ModelError: the tracking store cannot be used.
     """
@@ -101,11 +110,28 @@ def train(
     split = time_split(times, labels, schema.label_delay_seconds, train_days)
     categories = categories_in(transactions[split.train], schema)
     features = compute_features(transactions, schema, categories=categories)
+    rows = features[split.train]
+    leaks = find_leaks(rows, labels[split.train], schema, one_column_limit)
+    leaks += find_future(transactions, schema, lambda some: compute_features(some, schema, categories=categories))
+    refuse_leaks(leaks)
     tell(1, "fitting")
-    booster, trees = fit_trees(features[split.train], labels[split.train], times[split.train], schema, seed)
+    booster, trees = fit_trees(rows, labels[split.train], times[split.train], schema, seed)
     tell(2, "validating")
     validated = _validate(booster, transactions, features, labels, times, split, schema, alert_budget_per_day)
-    warnings = (*split.warnings, *_warnings(labels, split, validated, alert_budget_per_day))
+    missed = (gates or Gates()).failures(validated.metrics)
+    against = _against_champion(tracking_uri, features, validated, split, schema, categories)
+    if against is not None:
+        validated.metrics.update(
+            champion_average_precision=against.comparison.champion,
+            gain_over_champion=against.comparison.challenger - against.comparison.champion,
+            gain_over_champion_low=against.comparison.low,
+            gain_over_champion_high=against.comparison.high,
+        )
+    warnings = (
+        *split.warnings,
+        *_warnings(labels, split, validated, alert_budget_per_day),
+        *(f"gate missed: {miss}" for miss in missed),
+    )
     description = ModelDescription(
         schema=schema,
         categories=categories,
@@ -134,6 +160,7 @@ def train(
             probabilities=validated.probabilities,
             budgets=validated.budgets,
             importance=importance,
+            gates=missed,
             params={
                 "train_days": (split.train_end - split.train_start) / DAY_SECONDS,
                 "alert_budget_per_day": alert_budget_per_day,
@@ -163,6 +190,8 @@ def train(
                 slices=validated.slices,
                 importance=sorted(importance.items(), key=lambda item: -item[1])[:15],
                 warnings=warnings,
+                gates=missed,
+                against=against.to_text() if against is not None else "",
             )
         ),
         tracking_uri=tracking_uri,
@@ -179,6 +208,58 @@ def dataset_digest(transactions: pd.DataFrame) -> str:
     digest = sha256("\n".join(map(str, transactions.columns)).encode())
     digest.update(pd.util.hash_pandas_object(transactions, index=False).to_numpy().tobytes())
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Against:
+    """The new model beside the champion on the same validation rows."""
+
+    version: str
+    saw_rows: bool
+    comparison: Comparison
+
+    def to_text(self) -> str:
+        """What was found, for the report."""
+        found = self.comparison
+        text = (
+            f"On these validation days the champion, version {self.version}, reaches an average precision of "
+            f"{found.champion:.3f} and this version {found.challenger:.3f}: a difference of "
+            f"{found.challenger - found.champion:+.3f}, 95% interval {found.low:+.3f} to {found.high:+.3f}. "
+            f"This version is {found.verdict}, {'within' if found.verdict == 'level' else 'beyond'} chance."
+        )
+        if self.saw_rows:
+            text += " The champion was trained on some of these days, so the comparison favours it."
+        return text
+
+
+def _against_champion(
+    tracking_uri: str,
+    features: pd.DataFrame,
+    validated: "_Validated",
+    split: Split,
+    schema: TransactionSchema,
+    categories: Mapping[str, Sequence[str]],
+) -> _Against | None:
+    """The champion's scores of the validation rows beside the new ones; None where they cannot be compared."""
+    from fraud_model.registry import Registry
+
+    registry = Registry(tracking_uri)
+    info = registry.champion()
+    if info is None:
+        return None
+    try:
+        _, stored = registry.open(info.version)
+    except ModelError as error:
+        _LOG.warning("the champion cannot be compared with: %s", error)
+        return None
+    known = stored.description
+    # Other definitions or codes of categories would feed the champion what it does not understand.
+    same = feature_fingerprint(known.schema) == feature_fingerprint(schema)
+    if not same or {k: tuple(v) for k, v in categories.items()} != known.categories:
+        return None
+    raw = np.asarray(stored.booster.predict(features[split.validation].to_numpy(np.float32), raw_score=True))
+    saw_rows = datetime.fromisoformat(known.trained_until).timestamp() > split.validation_start
+    return _Against(info.version, saw_rows, compare(validated.labels, raw, validated.probabilities))
 
 
 @dataclass(frozen=True)
@@ -237,6 +318,8 @@ def _validate(
         "validation_rows": float(held.sum()),
         "validation_frauds": float(known.sum()),
     }
+    for name, (low, high) in intervals(known, probabilities, threshold).items():
+        measured |= {f"{name}_low": low, f"{name}_high": high}
     budgets = [b for b in sorted({*_BUDGETS, budget}) if round(b * days) < held.sum()]
     return _Validated(
         labels=known,
