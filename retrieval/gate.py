@@ -37,7 +37,7 @@ PARTIAL = 0.17
 MOST_MISSING = 0.3
 """From this share of the question's weight in words that nothing found holds, it is at most partly answered."""
 
-REFUSED_MISSING = 0.5
+REFUSED_MISSING = 0.55
 REFUSED_NAMED = 0.7
 """From this share it is not answered at all; for a question about a named case or account, whose notes are brief and
 word things in their own way, only from the second one, and if the very thing asked for is missing."""
@@ -67,7 +67,8 @@ _ASKING = re.compile(
 _FOCUS = re.compile(
     r"\b(?:what|which|whose|how many|how much)\b"
     r"(?:\s+(?:is|are|was|were|did|does|do|has|have|had|the|a|an|kinds?|types?|sorts?|name|of|real))*"
-    r"\s+(?!(?:found|done|said|known|happened|meant|decided|learned)\b)([\w'-]+)",
+    r"\s+(?!(?:found|done|said|known|happened|meant|decided|learned)\b)"
+    r"(?!(?:closed |open )?(?:cases?|accounts?|merchants?|payments?|transactions?|customers?)\b)([\w'-]+)",
     re.IGNORECASE,
 )
 _DENIES = re.compile(r"\b(?:not|never|no|none|cannot|without|neither|nor)\b|n['’]t\b", re.IGNORECASE)
@@ -142,7 +143,7 @@ def signals(question: Question, evidence: Sequence[EvidenceSentence]) -> np.ndar
 def _asked_for(question: Question) -> frozenset[str]:
     """Terms of the thing asked for ("which city", "what is the balance"); one that nothing holds where none is named.
 
-    A verb is no such thing: "what was found" asks for anything.
+    A verb is no such thing ("what was found" asks for anything), nor what the identifier itself says ("which account").
     """
     match = _FOCUS.search(question.text)
     found = frozenset(terms(match.group(1))) if match else frozenset()
