@@ -81,7 +81,7 @@ def _answer(result: "DriftResult", model: str) -> str:
     if result.verdict == INSUFFICIENT:
         return f"It cannot be said whether the model is drifting: too few transactions for {model}."
     if result.verdict == STABLE:
-        return f"No, the model is not drifting: for {model}, none of {len(result.columns)} columns moved beyond what is usual."
+        return f"No, the model is not drifting: for {model}, none of {len(result.columns)} columns moved unusually."
     if result.verdict == ACT:
         return f"Yes, the model is drifting: {model} moved in {_named(acted) or 'the number of alerts'}."
     # Short sentences: each may be quoted alone as the answer to "is the model drifting?".

@@ -5,8 +5,8 @@ reference alone (its deciles, its categories), so the index of one window can be
 binning both samples together, as is often done, moves the bins with the data. Under .1 a column is stable, from .1 to
 .25 to be watched, over .25 to be acted on (Siddiqi, Credit Risk Scorecards, 2006).
 
-Missing values have a bin of their own, and so have values below and above all of the reference's and categories that
-it has never seen: those are what breaks first.
+Missing values have a bin of their own, and so have categories that the reference has never seen and, for a column of
+few distinct values, numbers below and above all of the reference's: those are what breaks first.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ WATCH_FROM, ACT_ABOVE = 0.1, 0.25
 _QUANTILES = 10
 # Categories with a bin each; with more, a sample never holds all of them and "unseen" says nothing.
 _MOST_CATEGORIES = 50
+# Distinct deciles from which the outer bins are open; a constant or a flag needs bins for what lies outside.
+_ENOUGH_TO_OPEN = 4
 # Added to each bin's count: an empty bin weighs by the size of its sample, not by an arbitrary floor.
 _PSEUDO_COUNT = 0.5
 
@@ -166,6 +168,13 @@ def _numeric_bins(values: np.ndarray[Any, np.dtype[np.float32]]) -> Bins:
     tenths = np.linspace(0, 1, _QUANTILES + 1)[1:]
     upper = np.quantile(known, tenths, method="inverted_cdf").astype(np.float32)
     least = known.min()
+    distinct = np.unique(upper)
+    if len(distinct) >= _ENOUGH_TO_OPEN:
+        # A maximum creeps up with every new day of a busy payee: beyond the range is the outer tenth, not a bin that
+        # the reference left empty, whose index any sample exceeds. Values far out still crowd into one tenth.
+        edges = distinct[:-1]
+        labels = [f"{_short(low)} to {_short(high)}" for low, high in pairwise(edges)]
+        return Bins(True, edges, (), False, (f"up to {_short(edges[0])}", *labels, f"> {_short(edges[-1])}", "missing"))
     edges = np.unique(np.append(np.nextafter(least, np.float32(-np.inf)), upper))
     inside = [
         _short(high) if low == high else f"{_short(low)} to {_short(high)}"

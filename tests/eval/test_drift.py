@@ -194,7 +194,7 @@ def test_alert_volume_is_held_against_the_reference(check):
     assert result.alerts.verdict == "act"
     assert result.verdict == "watch"
     assert result.metrics["alerts.per_day"] == pytest.approx((more_fraud["fraud_probability"] >= 0.3).sum() / 7)
-    assert "the number of alerts has changed" in result.report_markdown
+    assert "The number of alerts has changed" in result.report_markdown
 
 
 def test_labels_that_have_not_matured_stay_out_of_performance(check):

@@ -60,6 +60,14 @@ def test_verdict_of_hard_columns(reference, current, verdict):
     assert verdict_of(compare(pd.Series(reference), pd.Series(current)).psi) == verdict
 
 
+def test_a_maximum_that_creeps_up_is_no_drift():
+    counts = np.random.default_rng(3).gamma(0.3, 1_000, size=20_000)
+    reference = pd.Series(counts[:10_000]).clip(upper=np.quantile(counts, 0.93))
+    current = pd.Series(counts[10_000:]).clip(upper=np.quantile(counts, 0.93) * 1.05)
+    assert verdict_of(compare(reference, current).psi) == "stable"
+    assert verdict_of(compare(reference, current * 100).psi) == "act"
+
+
 def test_a_value_stored_in_32_and_in_64_bits_lands_in_the_same_bin():
     found = compare(pd.Series([0.1] * 1_000, dtype="float32"), pd.Series([0.1] * 1_000, dtype="float64"))
     assert found.psi == 0.0

@@ -42,5 +42,6 @@ def test_a_quiet_week_is_left_in_peace_although_many_features_age(quiet):
 
 
 def test_a_shift_of_behaviour_is_found_in_the_features_that_it_touches(quiet, shifted):
-    assert {"hour", "pair_ratio"} <= {drift.column for drift in shifted.columns if drift.verdict == "act"}
+    acted = {drift.column for drift in shifted.columns if drift.verdict == "act"}
+    assert "hour" in acted and any(name.startswith("payer_") for name in acted)
     assert len(alarmed(shifted)) > 3 * len(alarmed(quiet)) + 5
