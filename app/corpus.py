@@ -36,7 +36,14 @@ def make_answerer(settings: Settings, index: "Index") -> "Answerer":
     """Who answers from the index."""
     from retrieval import Answerer
 
-    return Answerer(index, llm=settings.llm, ollama_url=settings.ollama_url)
+    traced = settings.tracing == "on"
+    return Answerer(
+        index,
+        llm=settings.llm,
+        ollama_url=settings.ollama_url,
+        tracking_uri=settings.mlflow_uri if traced else None,
+        tracking_artifacts=settings.mlflow_artifacts if traced else None,
+    )
 
 
 def sync_corpus(

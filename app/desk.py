@@ -17,6 +17,7 @@ from uuid import uuid4
 import pandas as pd
 
 from app.assistant import Assistant, Reply, Step
+from app.corpus import make_answerer
 from app.errors import NotReadyError, message_of
 from app.history import History
 from app.lazy import Lazy
@@ -62,7 +63,7 @@ class Desk:
         self._scorer = Lazy(self._open_scorer)
         self._history = Lazy(self._open_history)
         self._index = Lazy(self._open_index)
-        self._answerer = Lazy(lambda: Answerer(self.index, llm=settings.llm, ollama_url=settings.ollama_url))
+        self._answerer = Lazy(lambda: make_answerer(settings, self.index))
         # A payment is in history only after it is in the database, and once.
         self._recording = threading.Lock()
 

@@ -42,6 +42,9 @@ class Settings:
     embedding_model: str = _setting("", "Folder of a sentence-transformers model; empty: the packaged MiniLM.")
     llm: str = _setting("extractive", "Who writes the answers: `extractive`, or `ollama:MODEL`.")
     ollama_url: str = _setting("http://127.0.0.1:11434", "Address of the Ollama server.")
+    tracing: str = _setting(
+        "off", "Whether each question becomes an MLflow trace and the prompt comes from its registry: `on` or `off`."
+    )
     corpus: Path = _setting(Path(), "Folder of documents to index besides what the desk writes; empty: docs_corpus.")
     alert_budget: int = _setting(25, "Alerts a day that the team can work; sets the threshold of a new model.")
     alert_days: int = _setting(7, "Days at the end of the data that `up` scores into alerts.")
@@ -61,6 +64,7 @@ class Settings:
             "llm",
             f"{self.llm!r} is neither `extractive` nor `ollama:MODEL`",
         )
+        _require(self.tracing in ("on", "off"), "tracing", f"{self.tracing!r} is neither `on` nor `off`")
         for name in ("ollama_url", "chroma_url"):
             url = getattr(self, name)
             _require(url == "" or _is_http(url), name, f"{url!r} is not an http:// or https:// address")
