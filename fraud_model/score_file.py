@@ -2,7 +2,8 @@
 
 Every row's history may lie anywhere in the file, so the first pass reads time, payer, payee, amount and label of all
 rows (about 25 bytes a row). The second computes features, probabilities and reasons of one chunk at a time. The
-result does not depend on the chunk size.
+result does not depend on the chunk size. Finished chunks are kept beside the result until it is whole, so the same
+call after a kill goes on where it ended.
 """
 
 import time
@@ -16,7 +17,9 @@ import pandas as pd
 
 from fraud_model.data import Chunk, TableWriter, iter_transactions
 from fraud_model.entities import Array, Keys, cents_of, codes_of, labels_of
+from fraud_model.errors import DataError
 from fraud_model.features import FeatureTable, row_columns
+from fraud_model.parts import identity_of, parts_of
 from fraud_model.progress import Progress, ProgressCallback
 from fraud_model.schema import TransactionSchema
 
@@ -81,22 +84,35 @@ def score_file(
     """
     started = time.monotonic()
     schema = scorer.schema
-    with TableWriter(out) as writer:
+    TableWriter(out)  # refuses a name that it cannot write before any work is done
+    if out.is_dir():
+        raise DataError(f"{out}: this is a folder; give the name of a file")
+    job = {
+        "source": identity_of(source),
+        "history": identity_of(history) if history is not None else None,
+        "model": [scorer.model_version, scorer.digest, scorer.threshold],
+        "reasons": reasons,
+        "chunk_rows": chunk_rows,
+    }
+    with parts_of(out, job) as parts:
         table, rows = _read_table(source, history, schema, chunk_rows, progress)
         first = len(table) - rows
-        done, alerts = 0, 0
+        done, alerts, count = 0, 0, 0
         for chunk in iter_transactions(source, schema, chunk_rows, _score_columns(schema)):
             last = done + len(chunk.frame)
-            own = row_columns(chunk.frame, schema, scorer.categories)
-            values = table.rows(first + done, first + last, own)
-            features = pd.DataFrame(values, columns=list(scorer.feature_names), copy=False)
-            ids = schema.transaction_ids(chunk.frame, first_row=chunk.first_row)
-            scores = scorer.assemble(ids, features, reasons)
-            writer.write(scores)
+            scores = parts.read(count)
+            if scores is None:
+                own = row_columns(chunk.frame, schema, scorer.categories)
+                values = table.rows(first + done, first + last, own)
+                features = pd.DataFrame(values, columns=list(scorer.feature_names), copy=False)
+                ids = schema.transaction_ids(chunk.frame, first_row=chunk.first_row)
+                scores = scorer.assemble(ids, features, reasons)
+                parts.write(count, scores)
             alerts += int(scores["alert"].sum())
-            done = last
+            done, count = last, count + 1
             if progress is not None:
                 progress(Progress("scoring", done, rows))
+        parts.join(count, out)
     seconds = round(time.monotonic() - started, 2)
     return ScoreSummary(str(out), done, alerts, scorer.threshold, scorer.model_version, seconds)
 

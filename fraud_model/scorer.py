@@ -18,7 +18,7 @@ from fraud_model.definitions import feature_fingerprint
 from fraud_model.errors import InputError, ModelError
 from fraud_model.features import compute_features
 from fraud_model.metrics import Array
-from fraud_model.model_file import StoredModel
+from fraud_model.model_file import DESCRIPTION, StoredModel, digest_of
 from fraud_model.progress import ProgressCallback
 from fraud_model.reasons import Reason, describe
 from fraud_model.schema import TransactionSchema, load_schema
@@ -79,6 +79,11 @@ class Scorer:
                 f"columns or delays than schema {wanted.name}; train a model on {wanted.name}"
             )
         return cls(stored, info.version)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the description, which covers the trees."""
+        return digest_of(self._model.folder / DESCRIPTION)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """Scores: order, thresholds, reasons, files in chunks, and models that do not fit."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from fraud_model.data import write_table
 from fraud_model.definitions import features_of
 from fraud_model.errors import DataError, InputError, ModelError
+from fraud_model.progress import Progress
 from fraud_model.reasons import describe
 from fraud_model.schema import CARDS, PAYSIM
 from fraud_model.scorer import Scorer
@@ -78,6 +82,60 @@ def test_a_bad_file_leaves_nothing_behind(scorer: Scorer, payments: pd.DataFrame
     with pytest.raises(DataError, match="TX_AMOUNT"):
         scorer.score_file(source, tmp_path / "out.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+# Run in a process of its own, on one thread: one that has used more cannot be copied by fork any more.
+KILLING = """
+import os, random, signal, sys, time
+from fraud_model.scorer import Scorer
+uri, source, out = sys.argv[1:]
+scorer = Scorer.load("candidate", tracking_uri=uri)
+scorer.score_file(source, out + ".warm.csv", reasons=1)  # the first time loads code; later ones start at once
+os.remove(out + ".warm.csv")
+draw = random.Random(5)
+for _ in range(10):
+    child = os.fork()
+    if child == 0:
+        scorer.score_file(source, out, reasons=1, chunk_rows=100)
+        os._exit(0)
+    time.sleep(draw.uniform(0.1, 0.5))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_a_job_killed_ten_times_goes_on_and_gives_the_same_file(
+    scorer: Scorer, payments: pd.DataFrame, tracking_uri: str, tmp_path: Path, suffix: str
+) -> None:
+    source, clean, out = tmp_path / "in.parquet", tmp_path / f"clean{suffix}", tmp_path / f"out{suffix}"
+    write_table(payments, source)
+    scorer.score_file(source, clean, reasons=1, chunk_rows=100)
+    command = [sys.executable, "-c", KILLING, tracking_uri, str(source), str(out)]
+    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert out.exists() or list(tmp_path.glob(".out.*.parts/*.parquet")), "no process came as far as one part"
+    scorer.score_file(source, out, reasons=1, chunk_rows=100)
+    assert out.read_bytes() == clean.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"clean{suffix}", "in.parquet", f"out{suffix}"]
+
+
+def test_parts_of_another_job_are_not_used(scorer: Scorer, payments: pd.DataFrame, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    write_table(payments.head(500), source)
+
+    def stop(progress: Progress) -> None:
+        if progress.stage == "scoring" and progress.done >= 200:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scorer.score_file(source, out, chunk_rows=100, progress=stop)
+    parts = tmp_path / ".out.parquet.parts"
+    assert len(list(parts.glob("*.parquet"))) == 2
+    write_table(payments.tail(500), source)
+    scorer.score_file(source, out, chunk_rows=100)
+    expected = scorer.score(payments.tail(500))
+    pd.testing.assert_frame_equal(pd.read_parquet(out), expected, check_dtype=False)
+    assert not parts.exists()
 
 
 def test_empty_table(scorer: Scorer, payments: pd.DataFrame) -> None:
