@@ -2,6 +2,7 @@
 
     python -m benchmarks.retrieval search FOLDER [--cache DIR]    nDCG@10 beside BM25, dense and fusions
     python -m benchmarks.retrieval answers FOLDER [--cache DIR]   gold answer in 1 and 3 sentences; AUC of the gate
+    python -m benchmarks.retrieval cache FOLDER [--cache DIR]     a question asked first, asked again, and traced
     python -m benchmarks.retrieval embedding FOLDER               against SentenceTransformer.encode with its defaults
     python -m benchmarks.retrieval sync                           10,000 documents: first sync, then nothing changed
     python -m benchmarks.retrieval speed [--passages N]           latency and memory of search
@@ -125,7 +126,7 @@ def scale(scores: np.ndarray) -> np.ndarray:
 
 def measure_answers(folder: Path, cache: Path | None) -> None:
     index = open_index(folder, cache)
-    answerer = Answerer(index)
+    answerer = Answerer(index, cache=0)
     confidence: dict[str, list[float]] = {"answerable": [], "unanswerable": [], "off-topic": []}
     statuses: dict[str, dict[str, int]] = {kind: {} for kind in confidence}
     first = three = raw = 0
@@ -153,6 +154,35 @@ def measure_answers(folder: Path, cache: Path | None) -> None:
         print(f"  {kind:13s} {counts}")
     middle, slow = np.quantile(seconds, [0.5, 0.95]) * 1000
     print(f"a question takes {middle:.0f} ms (median), {slow:.0f} ms (p95)")
+
+
+def measure_cache(folder: Path, cache: Path | None) -> None:
+    """Milliseconds of a question: first asked, asked again, asked with tracing; and the memory of kept answers."""
+    import pickle
+
+    index = open_index(folder, cache)
+    asked = [query["text"] for query in read_queries(folder)[:200]]
+    uri = f"sqlite:///{tempfile.mkdtemp()}/mlflow.db"
+    plain, traced = Answerer(index), Answerer(index, cache=0, tracking_uri=uri)
+    for answerer in (plain, traced):  # models, databases and the registry are opened before the clock runs
+        answerer.ask("What is loaded first?")
+    assert traced.tracer is not None
+    traced.tracer.flush(120)
+    taken: dict[str, list[float]] = {"first": [], "again": [], "traced": []}
+    # Traces are sent beside the answers: they come last, so that the first two do not wait for a busy machine.
+    for names in (("first", "again"), ("traced",)):
+        for question in asked:
+            for name in names:
+                answerer = traced if name == "traced" else plain
+                begun = time.perf_counter()
+                answerer.ask(question)
+                taken[name].append((time.perf_counter() - begun) * 1000)
+    for name, values in taken.items():
+        print(f"  {name:7s} median {np.median(values):6.2f} ms, p95 {np.quantile(values, 0.95):6.2f} ms")
+    kept = sum(len(pickle.dumps(answer)) for answer in plain.cache._answers.values())
+    print(f"  {len(plain.cache)} answers kept, about {kept / max(len(plain.cache), 1) / 1024:.0f} KB each")
+    traced.tracer.flush(120)
+    print(f"  {traced.tracer.sent} traces sent, {traced.tracer.dropped} dropped")
 
 
 def holds(text: str, answers: list[str]) -> bool:
@@ -248,18 +278,20 @@ def measure_speed(passages: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["search", "answers", "embedding", "sync", "speed"])
+    parser.add_argument("what", choices=["search", "answers", "cache", "embedding", "sync", "speed"])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--cache", type=Path, help="keep the index here and use it again")
     parser.add_argument("--passages", type=int, default=100_000)
     chosen = parser.parse_args()
     logging.disable(logging.WARNING)
-    if chosen.what in ("search", "answers", "embedding") and chosen.folder is None:
+    if chosen.what in ("search", "answers", "cache", "embedding") and chosen.folder is None:
         parser.error(f"{chosen.what} needs a FOLDER")
     if chosen.what == "search":
         measure_search(chosen.folder, chosen.cache)
     elif chosen.what == "answers":
         measure_answers(chosen.folder, chosen.cache)
+    elif chosen.what == "cache":
+        measure_cache(chosen.folder, chosen.cache)
     elif chosen.what == "embedding":
         measure_embedding(chosen.folder)
     elif chosen.what == "sync":
