@@ -75,9 +75,7 @@ def main() -> None:
             # The same folds for both: only what is computed and fitted is another.
             prequential.compute_features, prequential.fit_trees = compute, fit  # type: ignore[assignment]
             started = time.perf_counter()
-            mean = prequential.backtest(
-                frame, schema, first_test_day=arguments.first_test_day, train_days=days
-            ).mean
+            mean = prequential.backtest(frame, schema, first_test_day=arguments.first_test_day, train_days=days).mean
             print(
                 f"{days:<15}{name:<12}{mean['average_precision']:>7.3f}{mean['card_precision_at_100']:>12.3f}"
                 f"{mean['roc_auc']:>9.3f}{time.perf_counter() - started:>9.0f}",

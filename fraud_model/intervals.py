@@ -66,9 +66,7 @@ def compare(labels: Array, champion: Array, challenger: Array, seed: int = 0) ->
     differences = []
     for _ in range(DRAWS):
         weights = rng.poisson(1.0, labels.size).astype(np.float64)
-        first, second = (
-            _average_precision(fraud, weights[order]) for fraud, order in zip(frauds, orders, strict=True)
-        )
+        first, second = (_average_precision(fraud, weights[order]) for fraud, order in zip(frauds, orders, strict=True))
         differences.append(second - first)
     low, high = _ends(np.array(differences))
     return Comparison(plain[0], plain[1], low, high)
