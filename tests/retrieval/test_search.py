@@ -69,8 +69,10 @@ def test_a_hidden_document_changes_nothing(tmp_path: Path) -> None:
     plain.sync(shown)
     mixed.sync([*hidden, *shown])
     question = "customer denied the transfer"
-    expected = [(hit.document_id, hit.score) for hit in plain.search(question)]
-    assert [(hit.document_id, hit.score) for hit in mixed.search(question, as_of="2026-08-01")] == expected
+    expected, found = plain.search(question), mixed.search(question, as_of="2026-08-01")
+    assert [hit.document_id for hit in found] == [hit.document_id for hit in expected]
+    # A text's vector depends in its last digits on what else was in its batch; a statistic that leaked moves far more.
+    assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-4)
     weights = mixed.term_weights(["deni", "transfer"], as_of="2026-08-01")
     assert weights == plain.term_weights(["deni", "transfer"])
 
