@@ -53,6 +53,8 @@ def built_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
 
     Made once for all test workers. Its printed summary is `summary.json` in it.
     """
+    if "DESK_TEST_HOME" in os.environ:  # made before by the same command: quicker while working on the page
+        return Path(os.environ["DESK_TEST_HOME"])
     base = tmp_path_factory.getbasetemp()
     home = (base if worker_id == "master" else base.parent) / "built_home"
     with FileLock(f"{home}.lock"):
