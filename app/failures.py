@@ -43,6 +43,8 @@ class DeskRunning(Exception):
 
 def classify(error: BaseException) -> Failure | None:
     """The failure that an exception stands for; None for one that nobody expected."""
+    from app.scheduler import SchedulerError
+    from app.schedules import AlreadyRunning, TimeLimitReached
     from app.store import StoreError
     from eval import errors as measurement
     from fraud_model import errors as model
@@ -68,6 +70,9 @@ def classify(error: BaseException) -> Failure | None:
         (StoreError, "database", FAILED, 503),
         (PortInUse, "port_in_use", FAILED, 409),
         (DeskRunning, "desk_running", FAILED, 409),
+        (AlreadyRunning, "already_running", FAILED, 409),
+        (TimeLimitReached, "time_limit", FAILED, 504),
+        (SchedulerError, "scheduler", FAILED, 503),
     )
     for kind, code, exit_code, status in table:
         if isinstance(error, kind):

@@ -51,13 +51,25 @@ class Settings:
     simulated_rows: int = _setting(200_000, "Transactions that `up` simulates when no data are given.")
     simulated_days: int = _setting(90, "Days that the simulated transactions span.")
     seed: int = _setting(7, "Seed of the simulation and of training.")
+    rag_cron: str = _setting("0 2 * * *", "When the answers are measured: a cron line, UTC.")
+    drift_cron: str = _setting("0 6 * * *", "When drift is checked: a cron line, UTC.")
+    schedule_minutes: int = _setting(60, "Time limit of one scheduled measurement, in minutes.")
+    schedule_retries: int = _setting(1, "How often a scheduled measurement that failed is tried again.")
+    prefect_url: str = _setting("", "Prefect server's API, such as http://prefect:4200/api; empty: one is started.")
     max_upload_mb: int = _setting(200, "Largest file that the page and the API accept, in megabytes.")
     log_level: str = _setting("WARNING", "Least severe log line written to stderr: DEBUG, INFO, WARNING, ERROR.")
 
     def __post_init__(self) -> None:
         _require(0 < self.port < 65_536, "port", f"{self.port} is not between 1 and 65535")
         _require(self.log_level in ("DEBUG", "INFO", "WARNING", "ERROR"), "log_level", f"{self.log_level!r} unknown")
-        for name in ("alert_budget", "alert_days", "simulated_rows", "simulated_days", "max_upload_mb"):
+        for name in (
+            "alert_budget",
+            "alert_days",
+            "simulated_rows",
+            "simulated_days",
+            "max_upload_mb",
+            "schedule_minutes",
+        ):
             _require(getattr(self, name) > 0, name, f"{getattr(self, name)} is not positive")
         _require(
             self.llm == "extractive" or (self.llm.startswith("ollama:") and len(self.llm) > len("ollama:")),
@@ -65,7 +77,8 @@ class Settings:
             f"{self.llm!r} is neither `extractive` nor `ollama:MODEL`",
         )
         _require(self.tracing in ("on", "off"), "tracing", f"{self.tracing!r} is neither `on` nor `off`")
-        for name in ("ollama_url", "chroma_url"):
+        _require(self.schedule_retries >= 0, "schedule_retries", f"{self.schedule_retries} is below 0")
+        for name in ("ollama_url", "chroma_url", "prefect_url"):
             url = getattr(self, name)
             _require(url == "" or _is_http(url), name, f"{url!r} is not an http:// or https:// address")
 
@@ -177,6 +190,28 @@ def silence_telemetry() -> None:
         "OMP_WAIT_POLICY": "PASSIVE",
     }.items():
         os.environ.setdefault(name, value)
+
+
+def use_prefect(home: Path, url: str) -> None:
+    """Point Prefect, in this process and those it starts, to its own folder under the home and to a server.
+
+    Args:
+        home: FRAUDDESK_HOME in force.
+        url: The server's API; empty for the server itself.
+    """
+    folder = home.resolve() / "prefect"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.update(
+        {
+            "FRAUDDESK_HOME": str(home.resolve()),
+            "PREFECT_HOME": str(folder),
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
+            "PREFECT_API_URL": url,
+            # Without its server Prefect would start a hidden one, whose schedules nobody sees.
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+            "PREFECT_CLI_PROMPT": "false",
+        }
+    )
 
 
 def mask_secrets(name: str, value: str) -> str:
