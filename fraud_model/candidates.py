@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import lightgbm as lgb
@@ -83,7 +83,13 @@ def make_pipeline(columns: Sequence[str], trees: int, seed: int, **params: Any) 
     return Pipeline([("matrix", FeatureMatrix(list(columns))), ("classifier", classifier)])
 
 
-def fit(pipeline: Pipeline, features: pd.DataFrame, labels: Array, categorical: Sequence[str] = ()) -> Pipeline:
+def fit(
+    pipeline: Pipeline,
+    features: pd.DataFrame,
+    labels: Array,
+    categorical: Sequence[str] = (),
+    weights: Array | None = None,
+) -> Pipeline:
     """Fit a pipeline.
 
     Args:
@@ -91,12 +97,19 @@ def fit(pipeline: Pipeline, features: pd.DataFrame, labels: Array, categorical: 
         features: Shape (rows, features).
         labels: 1 fraud, 0 legitimate, shape (rows,).
         categorical: Feature columns that hold category codes.
+        weights: How much each row counts, shape (rows,); all alike by default.
     """
-    return pipeline.fit(features, labels.astype(np.int8), **_named(pipeline, categorical, "classifier__"))
+    settings = _named(pipeline, categorical, "classifier__")
+    return pipeline.fit(features, labels.astype(np.int8), classifier__sample_weight=weights, **settings)
 
 
 def choose_trees(
-    pipeline: Pipeline, features: pd.DataFrame, labels: Array, later: Array, categorical: Sequence[str] = ()
+    pipeline: Pipeline,
+    features: pd.DataFrame,
+    labels: Array,
+    later: Array,
+    categorical: Sequence[str] = (),
+    weights: Array | None = None,
 ) -> int:
     """How many trees, by early stopping on the later rows.
 
@@ -106,6 +119,7 @@ def choose_trees(
         labels: 1 fraud, 0 legitimate, shape (rows,).
         later: Mask of the rows that judge, shape (rows,).
         categorical: Feature columns that hold category codes.
+        weights: How much each row counts, shape (rows,); all alike by default.
     """
     if labels[later].sum() < 5 or labels[~later].sum() < 5:
         return TREES_WITHOUT_STOPPING
@@ -118,6 +132,8 @@ def choose_trees(
             matrix[~later],
             labels[~later].astype(np.int8),
             eval_set=[(matrix[later], labels[later].astype(np.int8))],
+            sample_weight=None if weights is None else weights[~later],
+            eval_sample_weight=None if weights is None else [weights[later]],
             eval_metric="binary_logloss",
             callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
             **_named(pipeline, categorical),
@@ -133,6 +149,9 @@ def fit_trees(
     schema: TransactionSchema,
     seed: int,
     members: int = MEMBERS,
+    params: Mapping[str, Any] | None = None,
+    weights: Array | None = None,
+    trees: int | None = None,
 ) -> tuple[lgb.Booster, int]:
     """The trees that training registers: their number from the last fifth of the rows, then fitted on all rows.
 
@@ -143,6 +162,9 @@ def fit_trees(
         schema: For the feature names.
         seed: The same seed on the same rows gives the same trees.
         members: Boosters of different seeds to average.
+        params: LightGBM settings that replace those of `DEFAULTS`.
+        weights: How much each row counts, shape (rows,); all alike by default.
+        trees: Trees of each member; found by early stopping when left out.
 
     Returns:
         The mean of the members as one booster, and the number of trees of each.
@@ -150,13 +172,15 @@ def fit_trees(
     # Small tables need small leaves: with the default minimum, a few thousand rows would give one leaf.
     least = int(np.clip(len(labels) // 1_000, 10, DEFAULTS["min_child_samples"]))
     threads = cores() if len(labels) >= _FEW_ROWS else 1  # few rows: waiting for each other costs more
-    pipeline = make_pipeline(feature_names(schema), 1, seed, min_child_samples=least, n_jobs=threads)
-    later = times >= np.quantile(times, 0.8)
-    trees = choose_trees(pipeline, features, labels, later, schema.categorical)
+    settings = {"min_child_samples": least, "n_jobs": threads, **(params or {})}
+    pipeline = make_pipeline(feature_names(schema), 1, seed, **settings)
+    if trees is None:
+        later = times >= np.quantile(times, 0.8)
+        trees = choose_trees(pipeline, features, labels, later, schema.categorical, weights)
     boosters = []
     for member in range(members):
         pipeline.set_params(classifier__n_estimators=trees, classifier__random_state=seed + 1_000 * member)
-        fit(pipeline, features, labels, schema.categorical)
+        fit(pipeline, features, labels, schema.categorical, weights)
         boosters.append(booster_of(pipeline))
     return average_boosters(boosters), trees
 
