@@ -3,12 +3,15 @@
     user = user_of(request)
     user.require("decide")
 
-Without users the desk is in single-user mode: whoever opens it on this machine may do everything.
+Without users the desk is in single-user mode: whoever opens it on this machine may do everything. A token narrows
+what its user may do to the token's scopes, which are named as the actions are.
 """
 
 import getpass
 from dataclasses import dataclass
 from typing import Any
+
+from app import context
 
 ROLES: dict[str, str] = {
     "analyst": "works the queue: claims, decides, asks, scores",
@@ -34,7 +37,7 @@ HIDDEN_COLLECTIONS: dict[str, frozenset[str]] = {"engineer": frozenset({"case_no
 
 
 class ForbiddenError(Exception):
-    """The user's role does not allow this; HTTP 403."""
+    """The user's role, or the token's scopes, do not allow this; HTTP 403."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,34 @@ class User:
     Attributes:
         name: As it stands in decisions, history and audit.
         role: One of `ROLES`; empty in single-user mode, which may do everything.
+        scopes: Actions that the token in use is for; None where no token is in use.
     """
 
     name: str
     role: str = ""
+    scopes: frozenset[str] | None = None
+
+    @property
+    def single(self) -> bool:
+        """Whether the desk has no users, so that this one may do everything."""
+        return not self.role
 
     def may(self, action: str) -> bool:
         """Whether the user may do something of `ACTIONS`."""
-        return not self.role or self.role in ACTIONS[action]
+        allowed = not self.role or self.role in ACTIONS[action]
+        return allowed and (self.scopes is None or action in self.scopes)
 
     def require(self, action: str) -> None:
         """Refuse what the user may not do.
 
         Raises:
-            ForbiddenError: the role does not allow it; names the roles that do.
+            ForbiddenError: the role or the token does not allow it; names what does.
         """
-        if not self.may(action):
+        if self.role and self.role not in ACTIONS[action]:
             roles = " or ".join(sorted(ACTIONS[action]))
             raise ForbiddenError(f"{self.name} is signed in as {self.role}; this takes the role {roles}")
+        if not self.may(action):
+            raise ForbiddenError(f"this token has no scope {action!r}; make one with --scopes {action}")
 
     @property
     def hidden_collections(self) -> frozenset[str]:
@@ -71,7 +84,11 @@ class User:
 
 def local_user() -> User:
     """Whoever works at a desk without users: the user of this machine."""
-    return User(getpass.getuser())
+    try:
+        return User(getpass.getuser())
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        return User("local")
 
 
 def user_of(request: Any) -> User:
@@ -79,6 +96,18 @@ def user_of(request: Any) -> User:
 
     Args:
         request: A Starlette or Gradio request; None within the desk itself.
+
+    Raises:
+        ForbiddenError: a request that did not come through the desk's own door.
     """
-    user = getattr(getattr(request, "state", None), "user", None)
-    return user if isinstance(user, User) else local_user()
+    if request is None:
+        return local_user()
+    state = getattr(request, "state", None)
+    user = getattr(state, "user", None)
+    if not isinstance(user, User):
+        raise ForbiddenError("nobody is signed in")
+    # An event of the page runs outside the request that brought it: what it logs and audits belongs to that one.
+    context.request_id.set(str(getattr(state, "request_id", "")))
+    context.address.set(str(getattr(state, "address", "")))
+    context.user_name.set(user.name)
+    return user

@@ -11,15 +11,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from app import api_alerts, api_ask, api_score, errors
+from app import api_alerts, api_ask, api_score, errors, sign_in
 from app.api_docs import docs_page
+from app.auth import Door, Limits, user_or_none
 from app.desk import Desk
-from app.observe import CountRequests, Metrics
+from app.guard import Guard
+from app.observe import CountRequests, FollowRequests, Metrics
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,8 +65,13 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     )
     app.state.desk = desk
     app.state.metrics = metrics
+    guard = Guard(lambda: desk.store.users, settings.session_hours)
+    # The last added is the outermost: every request has an id, is counted, then passes the door.
+    app.add_middleware(Door, guard=guard, limits=Limits.of(settings))
     app.add_middleware(CountRequests, metrics=metrics)
+    app.add_middleware(FollowRequests)
     errors.install(app)
+    sign_in.install(app, desk, guard)
     app.include_router(api_score.router(desk, metrics))
     app.include_router(api_alerts.router(desk))
     app.include_router(api_ask.router(desk, metrics))
@@ -95,11 +102,13 @@ def _service_routes(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
         summary="Whether every part can work",
         responses={503: {"description": "A part is not ready; each says what to do."}},
     )
-    def ready(response: Response) -> dict[str, Any]:
+    def ready(request: Request, response: Response) -> dict[str, Any]:
         parts = desk.ready()
         fine = all(part.ready for part in parts)
         response.status_code = 200 if fine else 503
-        listed = [{"name": part.name, "ready": part.ready, "detail": part.detail} for part in parts]
+        # What the parts are is for those who may come in.
+        known = user_or_none(request.scope) is not None
+        listed = [{"name": part.name, "ready": part.ready, "detail": part.detail if known else ""} for part in parts]
         return {"ready": fine, "parts": listed}
 
     @app.get("/metrics", tags=["service"], summary="Figures for Prometheus", response_class=Response)

@@ -16,6 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app import context
+from app.access import ForbiddenError
 from app.failures import classify
 from app.store import ConflictError, InvalidDecisionError, NotFoundError, StoreError
 from fraud_model.errors import FraudModelError
@@ -51,13 +53,15 @@ class Problem:
     def body(self, **extra: Any) -> dict[str, Any]:
         """The problem as the JSON object of RFC 9457."""
         title = HTTPStatus(self.status).phrase.capitalize()
-        base = {"type": "about:blank", "title": title, "status": self.status, "code": self.code}
-        return {**base, "detail": self.detail, **extra}
+        base = {"type": "about:blank", "title": title, "status": self.status, "code": self.code, "detail": self.detail}
+        request = context.request_id.get()
+        return {**base, **({"request_id": request} if request else {}), **extra}
 
 
 # The desk's own errors; everything else is classified where the command line classifies it too.
 _OWN: Sequence[tuple[type[Exception], int, str]] = (
     (NotReadyError, 503, "not_ready"),
+    (ForbiddenError, 403, "forbidden"),
     (NotFoundError, 404, "not_found"),
     (ConflictError, 409, "conflict"),
     (InvalidDecisionError, 422, "invalid_decision"),
@@ -108,12 +112,8 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers) if error.headers else None
         return response_of(Problem(error.status_code, code, str(error.detail)), headers)
 
-    @app.exception_handler(Exception)
-    async def unforeseen(_request: Request, error: Exception) -> JSONResponse:
-        return response_of(problem_of(error))
-
-    # The server logs a traceback for what only the handler of Exception catches; the known ones need none.
-    for known in (RefusedError, NotReadyError, StoreError, FraudModelError, RetrievalError):
+    # What nobody foresaw is answered where requests are followed (app.observe).
+    for known in (RefusedError, NotReadyError, ForbiddenError, StoreError, FraudModelError, RetrievalError):
         app.add_exception_handler(known, _answer)
 
 

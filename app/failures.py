@@ -41,11 +41,18 @@ class DeskRunning(Exception):
     """Another process holds this home, so that this one must not write."""
 
 
+class NoUsers(Exception):
+    """The desk would be open to others on the network without anybody having to sign in."""
+
+
 def classify(error: BaseException) -> Failure | None:
     """The failure that an exception stands for; None for one that nobody expected."""
+    from app.access import ForbiddenError
     from app.scheduler import SchedulerError
     from app.schedules import AlreadyRunning, TimeLimitReached
     from app.store import StoreError
+    from app.tokens import TokenError
+    from app.users import UserError
     from eval import errors as measurement
     from fraud_model import errors as model
     from retrieval import errors as documents
@@ -68,6 +75,10 @@ def classify(error: BaseException) -> Failure | None:
         (documents.RetrievalError, "failed", FAILED, 500),
         (measurement.EvalError, "failed", FAILED, 500),
         (StoreError, "database", FAILED, 503),
+        (UserError, "bad_user", WRONG_INPUT, 422),
+        (TokenError, "bad_token", WRONG_INPUT, 422),
+        (NoUsers, "no_users", WRONG_INPUT, 409),
+        (ForbiddenError, "forbidden", FAILED, 403),
         (PortInUse, "port_in_use", FAILED, 409),
         (DeskRunning, "desk_running", FAILED, 409),
         (AlreadyRunning, "already_running", FAILED, 409),

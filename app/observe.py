@@ -1,9 +1,37 @@
-"""Figures about the running desk for Prometheus: requests, their time, scores, answers, open alerts."""
+"""What can be seen of the running desk: an id and a log line for each request, and figures for Prometheus."""
 
+import logging
+import re
 import time
+from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import context
+from app.errors import problem_of, response_of
+
+log = logging.getLogger(__name__)
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# The page's framework makes functions and styles from text, so that it needs both `unsafe` words; nothing is fetched
+# from or sent to another place, and nobody may show the desk within a frame.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: blob:; worker-src 'self' blob:; "
+    "connect-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+# What holds figures of cases is not kept by browsers and proxies; the page's own scripts and fonts are.
+_KEPT = ("/assets/", "/static/", "/svelte/", "/theme.css", "/favicon.ico")
 
 _UNMATCHED = "unmatched"
 
@@ -27,6 +55,55 @@ class Metrics:
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class FollowRequests:
+    """Middleware that gives each request an id, logs its end, and adds the headers that guard the page.
+
+    A caller's own X-Request-ID is kept where it is short and plain. The answer, every log line and the audit trail
+    carry the id.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        key = given.decode() if _SANE_ID.fullmatch(given) else uuid4().hex
+        client = (scope.get("client") or ("", 0))[0]
+        scope.setdefault("state", {}).update(request_id=key, address=client)
+        context.request_id.set(key)
+        context.address.set(client)
+        context.user_name.set("")
+        started, status = time.perf_counter(), 0
+
+        async def mark(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = key
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if not scope["path"].startswith(_KEPT):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, mark)
+        except Exception as error:
+            problem = problem_of(error)
+            if not status and scope["type"] == "http":
+                await response_of(problem)(scope, receive, mark)
+        finally:
+            # The path without its query, where names of accounts may stand.
+            took = round(1_000 * (time.perf_counter() - started), 1)
+            fields = {"method": scope.get("method", ""), "path": scope["path"], "status": status, "ms": took}
+            log.info("%(method)s %(path)s %(status)s %(ms)s ms", fields, extra={"fields": fields})
 
 
 class CountRequests:

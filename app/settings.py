@@ -56,18 +56,27 @@ class Settings:
     schedule_minutes: int = _setting(60, "Time limit of one scheduled measurement, in minutes.")
     schedule_retries: int = _setting(1, "How often a scheduled measurement that failed is tried again.")
     prefect_url: str = _setting("", "Prefect server's API, such as http://prefect:4200/api; empty: one is started.")
+    session_hours: int = _setting(12, "Hours without use after which a sign-in ends.")
+    ask_per_minute: int = _setting(60, "Questions to the API a minute, for each user or token; 0: no limit.")
+    score_per_minute: int = _setting(60_000, "Scorings by the API a minute, for each user or token; 0: no limit.")
+    api_per_minute: int = _setting(1_200, "Other requests to the API a minute, for each user or token; 0: no limit.")
     max_upload_mb: int = _setting(200, "Largest file that the page and the API accept, in megabytes.")
     log_level: str = _setting("WARNING", "Least severe log line written to stderr: DEBUG, INFO, WARNING, ERROR.")
+    log_format: str = _setting("text", "Log lines for people, `text`, or one JSON object each, `json`.")
 
     def __post_init__(self) -> None:
         _require(0 < self.port < 65_536, "port", f"{self.port} is not between 1 and 65535")
         _require(self.log_level in ("DEBUG", "INFO", "WARNING", "ERROR"), "log_level", f"{self.log_level!r} unknown")
+        _require(self.log_format in ("text", "json"), "log_format", f"{self.log_format!r} is neither text nor json")
+        for name in ("ask_per_minute", "score_per_minute", "api_per_minute"):
+            _require(getattr(self, name) >= 0, name, f"{getattr(self, name)} is below 0")
         for name in (
             "alert_budget",
             "alert_days",
             "simulated_rows",
             "simulated_days",
             "max_upload_mb",
+            "session_hours",
             "schedule_minutes",
         ):
             _require(getattr(self, name) > 0, name, f"{getattr(self, name)} is not positive")

@@ -16,6 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from app import tables
+from app.audit import AuditTrail
+from app.audit import write as _audit
 from app.conversations import Conversations
 from app.records import (
     REASON_CODES,
@@ -29,6 +31,7 @@ from app.records import (
     Scored,
 )
 from app.rows import SUMMARY, alert_of, alert_row, disposition_of, moment, seconds, summary_of
+from app.users import Users
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ class Store:
     Attributes:
         engine: The SQLAlchemy engine.
         conversations: Conversations with the assistant, and feedback on them.
+        trail: The audit trail.
+        users: Who may work at the desk.
 
     Raises:
         StoreError: the address is wrong or the database does not open.
@@ -66,6 +71,8 @@ class Store:
     def __init__(self, database_url: str) -> None:
         self.engine = _open_engine(database_url)
         self.conversations = Conversations(self.engine)
+        self.trail = AuditTrail(self.engine)
+        self.users = Users(self.engine)
 
     def add_alerts(self, scored: Iterable[Scored]) -> int:
         """Adds an alert for each payment that has none yet.
@@ -323,8 +330,3 @@ def _check_decision(decision: str, reason_code: str) -> None:
     if reason_code not in REASON_CODES[decision]:
         known = ", ".join(REASON_CODES[decision])
         raise InvalidDecisionError(f"reason code {reason_code!r} does not go with {decision}; known: {known}")
-
-
-def _audit(connection: Connection, who: str, action: str, subject: str, detail: dict[str, Any]) -> None:
-    values = {"at": seconds(datetime.now(UTC)), "who": who, "action": action, "subject": subject, "detail": detail}
-    connection.execute(tables.audit.insert().values(**values))

@@ -5,11 +5,13 @@ import logging
 import gradio as gr
 from fastapi import FastAPI
 
+from app.access import User, user_of
 from app.desk import Desk
 from app.errors import message_of
 from app.ui import format as show
 from app.ui.ask import AskPage
 from app.ui.documents import DocumentsPage
+from app.ui.mark import MARK
 from app.ui.models import ModelsPage
 from app.ui.panel import panel
 from app.ui.quality import QualityPage
@@ -19,11 +21,6 @@ from app.ui.theme import SCRIPT, STYLE, desk_theme
 
 log = logging.getLogger(__name__)
 
-_MARK = (
-    "<svg viewBox='0 0 24 24' width='22' height='22' aria-hidden='true'><path d='M12 2.5 4 5.6v5.9c0 4.7 3.3 8.4 8 10"
-    " 4.7-1.6 8-5.3 8-10V5.6z' fill='none' stroke='currentColor' stroke-width='1.8'/><path d='M8.2 14.5v-3"
-    "M12 14.5V8.2M15.8 14.5v-4.5' stroke='currentColor' stroke-width='1.8' stroke-linecap='round'/></svg>"
-)
 # Uploads and results are gone a day after they were made; looked at every hour.
 _DELETE_CACHE = (3_600, 86_400)
 
@@ -31,7 +28,7 @@ _DELETE_CACHE = (3_600, 86_400)
 def build_page(desk: Desk) -> gr.Blocks:
     """The page, working on a desk."""
     with gr.Blocks(title="Fraud Desk", analytics_enabled=False, fill_width=True, delete_cache=_DELETE_CACHE) as demo:
-        header = panel(_header(None), elem_id="fd-header")
+        header = panel(_header(None, None), elem_id="fd-header")
         conversation = AskPage.remembered()
         with gr.Tabs(elem_id="fd-pages"):
             with gr.Tab("Queue", id="queue"):
@@ -46,9 +43,11 @@ def build_page(desk: Desk) -> gr.Blocks:
                 ModelsPage(desk).build(models)
             with gr.Tab("Quality", id="quality") as quality:
                 QualityPage(desk).build(quality)
-        demo.load(
-            lambda: _header(desk), outputs=[header], show_progress="hidden", api_visibility="private", queue=False
-        )
+
+        def arrive(request: gr.Request) -> str:
+            return _header(desk, user_of(request))
+
+        demo.load(arrive, None, [header], show_progress="hidden", api_visibility="private", queue=False)
     demo.queue(max_size=64, default_concurrency_limit=4)
     return demo
 
@@ -71,13 +70,23 @@ def mount(app: FastAPI, desk: Desk) -> FastAPI:
     )
 
 
-def _header(desk: Desk | None) -> str:
+def _header(desk: Desk | None, user: User | None) -> str:
     model = "<span class='fd-chip'>loading the model</span>" if desk is None else _model_chip(desk)
     return (
-        f"<div class='fd-brand'>{_MARK}<span>Fraud Desk</span></div><div class='fd-header-end'>{model}"
+        f"<div class='fd-brand'>{MARK}<span>Fraud Desk</span></div><div class='fd-header-end'>{model}"
         "<a class='fd-link' href='/docs' target='_blank' rel='noopener'>API</a>"
         "<button type='button' class='fd-button' data-theme-toggle aria-label='Dark colours' aria-pressed='false'>"
-        "<span class='fd-only-light'>☾</span><span class='fd-only-dark'>☀</span></button></div>"
+        "<span class='fd-only-light'>☾</span><span class='fd-only-dark'>☀</span></button>"
+        f"{'' if user is None else _who(user)}</div>"
+    )
+
+
+def _who(user: User) -> str:
+    if user.single:
+        return "<span class='fd-chip fd-chip-wait' title='No users yet: frauddesk users add'>Single user</span>"
+    return (
+        f"<span class='fd-who'><b>{show.text(user.name)}</b> <span class='fd-soft'>{show.text(user.role)}</span></span>"
+        "<form method='post' action='/sign-out'><button class='fd-button'>Sign out</button></form>"
     )
 
 
