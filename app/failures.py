@@ -67,6 +67,8 @@ def classify(error: BaseException) -> Failure | None:
         (model.InputError, "bad_input", WRONG_INPUT, 422),
         (documents.InputError, "bad_input", WRONG_INPUT, 422),
         (measurement.EvalInputError, "bad_input", WRONG_INPUT, 422),
+        (model.PromotionRefused, "promotion_refused", FAILED, 409),
+        (model.LeakageFound, "leakage_found", FAILED, 422),
         (model.ModelError, "model_unusable", FAILED, 409),
         (documents.IndexLocked, "index_locked", FAILED, 409),
         (documents.IndexMismatch, "index_mismatch", FAILED, 409),

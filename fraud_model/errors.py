@@ -19,3 +19,19 @@ class DataError(InputError):
 
 class ModelError(FraudModelError):
     """A model is absent, damaged, or was trained on other feature definitions."""
+
+
+class PromotionRefused(ModelError):
+    """A version misses its gates, or was not shown to beat the champion on the same later data."""
+
+
+class LeakageFound(FraudModelError):
+    """Training was stopped because features give the label away.
+
+    Attributes:
+        report_markdown: What was looked at and what was found, for whoever has to mend the data.
+    """
+
+    def __init__(self, message: str, report_markdown: str) -> None:
+        self.report_markdown = report_markdown
+        super().__init__(message)
