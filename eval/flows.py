@@ -57,29 +57,28 @@ def run_command(command: Sequence[str], limit_seconds: float) -> str:
         limit_seconds: Ended, with all that it started, when it takes longer.
 
     Returns:
-        The last lines that it wrote to stderr.
+        The last lines of its result.
 
     Raises:
         MeasurementFailed: it cannot be started, ended with an error, or took too long.
     """
     try:
         process = subprocess.Popen(
-            list(command), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+            list(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
     except OSError as error:
         raise MeasurementFailed(f"{command[0]} cannot be started: {error.strerror}") from error
     try:
-        _, said = process.communicate(timeout=limit_seconds)
+        result, said = process.communicate(timeout=limit_seconds)
     except subprocess.TimeoutExpired:
         _end(process)
         raise MeasurementFailed(f"ended at its time limit of {limit_seconds:.0f} s") from None
     except BaseException:
         _end(process)
         raise
-    last = "\n".join(said.strip().splitlines()[-_LINES_KEPT:])
     if process.returncode != 0:
-        raise MeasurementFailed(f"exit code {process.returncode}: {last}")
-    return last
+        raise MeasurementFailed(f"exit code {process.returncode}: {_last_lines(said)}")
+    return _last_lines(result)
 
 
 @task(name="command")
@@ -116,6 +115,10 @@ def serve_measurements(measurements: Sequence[Measurement]) -> None:
     ]
     # Outside an event loop, `to_deployment` returns the deployment itself; its type does not tell.
     serve(*cast("list[RunnerDeployment]", deployments), print_starting_message=False)
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-_LINES_KEPT:])
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

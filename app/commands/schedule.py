@@ -20,7 +20,7 @@ def schedule(
     """Measure answers and drift at the times of the settings rag_cron and drift_cron, until interrupted."""
     settings = start()
     from app.scheduler import measure_kind, run_schedule
-    from app.schedules import KINDS
+    from app.schedules import KINDS, AlreadyRunning
     from app.settings import SettingsError
 
     if not once:
@@ -35,6 +35,9 @@ def schedule(
     for kind in [only] if only else list(KINDS):
         try:
             runs.append(measure_kind(settings, kind, ProgressLine()))
+        except AlreadyRunning as error:
+            # What was asked for is under way already.
+            note(f"frauddesk: {error}")
         except Exception as error:
             # One that fails must not keep the other from being measured; the failure still ends the command.
             if failed is not None or only is not None:
