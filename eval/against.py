@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from eval.aggregates import SCORE_NAMES
 from eval.errors import EvalInputError
 from eval.intervals import Interval, paired_difference
+from eval.judge_metrics import JUDGE_NAMES
 from eval.tracking import read_artifact
 
 TABLE = "per_question.json"
@@ -111,7 +112,7 @@ def compare_tables(run_id: str, before: pd.DataFrame, after: pd.DataFrame, seed:
     if both.empty:
         raise EvalInputError(f"run {run_id} has no question in common with this one")
     changes = []
-    for name in ("quality", *SCORE_NAMES):
+    for name in ("quality", *SCORE_NAMES, *JUDGE_NAMES):
         if name not in before.columns or name not in after.columns:
             continue
         pair = both[[f"{name}_before", name]].apply(pd.to_numeric, errors="coerce").dropna()

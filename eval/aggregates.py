@@ -28,10 +28,11 @@ SCORE_NAMES = (
     "quote_exactness",
     "figure_correctness",
     "figure_recall",
+    "tool_figure_recall",
     "refusal_correctness",
 )
 REFUSAL_NAMES = ("refusal_precision", "refusal_recall", "refusal_f1", "answer_rate")
-KIND_NAMES = tuple(f"refusal_recall_{kind}" for kind in KINDS if kind != "answerable")
+KIND_NAMES = tuple(f"refusal_recall_{kind}" for kind in KINDS if kind not in ("answerable", "tool"))
 METRIC_NAMES = (*SCORE_NAMES, *REFUSAL_NAMES, *KIND_NAMES, "completed_share")
 
 
@@ -49,6 +50,7 @@ def aggregate(trials: Sequence[Trial], scores: Scores, seed: int = 0) -> dict[st
     _put(found, "completed_share", mean_interval(done, seed))
     found["questions_failed"] = float(len(trials) - done.sum())
     _latencies(found, trials)
+    _cost(found, trials)
     return found
 
 
@@ -68,6 +70,16 @@ def _refusals(found: dict[str, float], trials: Sequence[Trial], seed: int) -> No
         kind = name.removeprefix("refusal_recall_")
         of_kind = should * _vector(trial.question.kind == kind for trial in completed)
         _put(found, name, ratio_interval(refused * of_kind, of_kind, seed))
+
+
+def _cost(found: dict[str, float], trials: Sequence[Trial]) -> None:
+    """Tokens in all answers that report them, and how many do not."""
+    for name in ("prompt_tokens", "reply_tokens"):
+        counts = [value for trial in trials if (value := getattr(trial, name)) is not None]
+        found[f"answer_{name}"] = float(sum(counts))
+    found["answers_without_token_counts"] = float(
+        sum(trial.prompt_tokens is None and not trial.failed for trial in trials)
+    )
 
 
 def _latencies(found: dict[str, float], trials: Sequence[Trial]) -> None:

@@ -3,11 +3,9 @@
 No metric here takes a language model. Ragas would otherwise build a client for a remote one on its own.
 """
 
-import asyncio
 import logging
 import math
-import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +28,7 @@ from ragas.run_config import RunConfig
 from rapidfuzz import fuzz
 
 from eval import metrics as own
+from eval.loop import in_own_loop
 from eval.spans import figures
 from eval.trials import Trial
 from fraud_model.progress import Progress, ProgressCallback
@@ -135,6 +134,7 @@ def measures_for(trials: Sequence[Trial], embed: Embed) -> list[Measure]:
         Measure("quote_exactness", own.QuoteExactness(), _answered, _whole),
         Measure("figure_correctness", own.FigureCorrectness(), _names_figures, _whole),
         Measure("figure_recall", own.FigureRecall(), _reference_names_figures, _whole),
+        Measure("tool_figure_recall", own.ToolFigureRecall(), _asked_of_tools, _whole),
         Measure("refusal_correctness", own.RefusalCorrectness(), _completed, _whole),
     ]
 
@@ -152,6 +152,14 @@ class Scores:
     values: pd.DataFrame
     failed: pd.DataFrame
     reasons: dict[tuple[int, str], str]
+
+    def beside(self, more: "Scores") -> "Scores":
+        """These scores and further ones of the same trials."""
+        return Scores(
+            pd.concat([self.values, more.values], axis=1),
+            pd.concat([self.failed, more.failed], axis=1),
+            {**self.reasons, **more.reasons},
+        )
 
 
 def score_trials(
@@ -179,7 +187,7 @@ def score_trials(
             if progress is not None:
                 progress(Progress("scoring the answers", row + 1, len(trials), trial.question.id))
 
-    _in_own_loop(score_all)
+    in_own_loop(score_all)
     return Scores(pd.DataFrame(values, columns=names), pd.DataFrame(failed, columns=names), reasons)
 
 
@@ -198,42 +206,28 @@ async def _score(measure: Measure, trial: Trial) -> tuple[float, str]:
         return float("nan"), f"{type(error).__name__}: {error}"
 
 
-def _in_own_loop(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            # Named, so that a policy installed by the server (uvloop, which Ragas refuses) does not decide.
-            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                runner.run(work())
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run, name="ragas", daemon=True)
-    thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]
-
-
 def _completed(trial: Trial) -> bool:
     return not trial.failed
 
 
 def _has_gold(trial: Trial) -> bool:
-    return not trial.failed and trial.question.expects_answer
+    return not trial.failed and bool(trial.question.gold)
 
 
 def _answered(trial: Trial) -> bool:
-    return trial.answered
+    return trial.answered and not trial.question.facts
+
+
+def _asked_of_tools(trial: Trial) -> bool:
+    return not trial.failed and bool(trial.question.facts)
 
 
 def _answered_with_gold(trial: Trial) -> bool:
-    return trial.answered and trial.question.expects_answer
+    return trial.answered and bool(trial.question.gold)
 
 
 def _names_figures(trial: Trial) -> bool:
-    return trial.answered and bool(figures(trial.response))
+    return _answered(trial) and bool(figures(trial.response))
 
 
 def _reference_names_figures(trial: Trial) -> bool:

@@ -135,6 +135,19 @@ class FigureRecall(TrialMetric):
         return _share(len(wanted) - len(missing), len(wanted), (missing and f"missing: {', '.join(missing)}") or "")
 
 
+class ToolFigureRecall(TrialMetric):
+    """Share of the figures asked of the desk's tools that the reply names, by value."""
+
+    title = "tool_figure_recall"
+
+    def judge(self, trial: Trial) -> MetricResult:
+        """Score one trial; 0 where no tool spoke."""
+        named = figures(f"{trial.tool_text} \n {trial.response}")
+        missing = [fact for fact in trial.question.facts if not (figures(fact) or {fact}) <= named]
+        whole = len(trial.question.facts)
+        return _share(whole - len(missing), whole, (missing and f"missing: {', '.join(missing)}") or "")
+
+
 class RefusalCorrectness(TrialMetric):
     """1 where the assistant answered what the documents answer, or refused what they do not; else 0."""
 

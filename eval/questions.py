@@ -5,7 +5,8 @@
 
 `kind` says what the assistant should do. `answerable`: answer from the gold passages. `unanswerable` (the topic is
 covered, the answer is not) and `off_topic`: say that it is not in the documents. `hostile`: an attempt to misuse the
-assistant, which must be refused, unless gold passages are given: then the answer must come from them alone.
+assistant, which must be refused, unless gold passages are given: then the answer must come from them alone. `tool`:
+about a payment or a model, answered by the desk's own tools; `facts` lists figures that must be named.
 Optional: `as_of` (only documents closed or published before count) and `split` (`development` or `gate`).
 """
 
@@ -21,11 +22,11 @@ from typing import Any
 from eval.errors import EvalInputError
 from eval.spans import locate
 
-KINDS = ("answerable", "unanswerable", "off_topic", "hostile")
+KINDS = ("answerable", "unanswerable", "off_topic", "hostile", "tool")
 SPLITS = ("development", "gate")
 DEFAULT_FOLDER = Path(__file__).parent / "questions"
 
-_FIELDS = ("id", "question", "reference_answer", "gold", "kind", "as_of", "split")
+_FIELDS = ("id", "question", "reference_answer", "gold", "kind", "as_of", "split", "facts")
 # More than this many problems in one message hides the first, which is often the cause of the others.
 _MOST_PROBLEMS_SHOWN = 10
 
@@ -50,6 +51,7 @@ class Question:
         kind: One of `KINDS`.
         as_of: ISO 8601 time; documents closed or published at or after it are out of sight. None: now.
         split: `development` for tuning, `gate` for deciding; gates must not be tuned on.
+        facts: Figures that a tool gives and the answer must name; only of the kind `tool`.
     """
 
     id: str
@@ -59,11 +61,12 @@ class Question:
     kind: str
     as_of: str | None = None
     split: str = "gate"
+    facts: tuple[str, ...] = ()
 
     @property
     def expects_answer(self) -> bool:
-        """Whether the documents answer it; else the assistant must say that they do not."""
-        return bool(self.gold)
+        """Whether documents or tools answer it; else the assistant must say that the documents do not."""
+        return bool(self.gold or self.facts)
 
 
 def load_questions(path: str | Path | None = None, split: str | None = None) -> list[Question]:
@@ -136,6 +139,9 @@ def parse_question(values: Any) -> Question:
         raise EvalInputError("an answerable question needs at least one gold passage")
     if kind in ("unanswerable", "off_topic") and gold:
         raise EvalInputError(f"a question of kind {kind} has no gold passage; make it answerable or remove `gold`")
+    facts = _facts(values.get("facts"))
+    if (kind == "tool") != bool(facts) or (kind == "tool" and gold):
+        raise EvalInputError("a question of kind tool has `facts` and no gold passage; other kinds have no `facts`")
     if gold and not reference:
         raise EvalInputError("a question with gold passages needs a reference_answer")
     return Question(
@@ -146,7 +152,14 @@ def parse_question(values: Any) -> Question:
         kind=kind,
         as_of=_moment(values.get("as_of")),
         split=split,
+        facts=facts,
     )
+
+
+def to_json(question: Question) -> str:
+    """A question as its line in a .jsonl file."""
+    plain = {name: value for name, value in asdict(question).items() if value not in (None, ())}
+    return json.dumps(plain, ensure_ascii=False)
 
 
 def sample_questions(questions: Sequence[Question], most: int) -> list[Question]:
@@ -164,6 +177,8 @@ def sample_questions(questions: Sequence[Question], most: int) -> list[Question]
     kept: set[str] = set()
     for kind in KINDS:
         of_kind = [question.id for question in questions if question.kind == kind]
+        if not of_kind:
+            continue
         share = round(most * len(of_kind) / len(questions))
         of_kind.sort(key=lambda name: hashlib.sha256(name.encode()).hexdigest())
         kept.update(of_kind[: max(share, 1)])
@@ -231,6 +246,14 @@ def _gold_passages(value: Any) -> Iterator[GoldPassage]:
         if not isinstance(passage, dict) or set(passage) != {"document_id", "quote"}:
             raise EvalInputError(f"each gold passage must have document_id and quote, nothing else: {passage!r}")
         yield GoldPassage(_text(passage, "document_id"), _text(passage, "quote"))
+
+
+def _facts(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple) or not all(isinstance(fact, str) and fact.strip() for fact in value):
+        raise EvalInputError("facts must be a list of texts, each with a figure")
+    return tuple(value)
 
 
 def _moment(value: Any) -> str | None:

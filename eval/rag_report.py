@@ -8,13 +8,14 @@ import numpy as np
 from eval.aggregates import KIND_NAMES, REFUSAL_NAMES, SCORE_NAMES
 from eval.gates import Gate
 from eval.intervals import Vector
+from eval.judge_metrics import JUDGE_NAMES
 from eval.markdown import harmless
 from eval.measures import Scores
 from eval.trials import Trial
 
 # What one answer's quality is made of; the rest of the measures are views of the same things.
 _CORE = ("context_recall_by_id", "citation_precision", "citation_recall", "quote_exactness", "citation_support")
-_ALWAYS = ("figure_correctness", "refusal_correctness")
+_ALWAYS = ("figure_correctness", "refusal_correctness", "tool_figure_recall")
 
 _MEANING = {
     "context_precision_by_id": "retrieved documents that are gold",
@@ -31,7 +32,13 @@ _MEANING = {
     "quote_exactness": "quotes equal to the source at their offsets",
     "figure_correctness": "figures in the answer that are founded",
     "figure_recall": "figures of the reference that are named",
+    "tool_figure_recall": "figures asked of the desk's tools that are named",
     "refusal_correctness": "answered or refused as it should",
+    "faithfulness": "claims of the answer that the retrieved passages bear out (judge)",
+    "response_relevancy": "cosine of the question with one made up from the answer (judge)",
+    "llm_context_precision": "rank of the passages that help to the reference answer (judge)",
+    "llm_context_recall": "claims of the reference answer that the passages hold (judge)",
+    "factual_correctness": "agreement of claims with the reference answer, F1 (judge)",
     "refusal_precision": "refusals that were right",
     "refusal_recall": "questions to refuse that were refused",
     "refusal_f1": "harmonic mean of the two",
@@ -66,7 +73,10 @@ def write_report(
     for title, names in (
         ("Retrieval and answers", SCORE_NAMES),
         ("Refusals", (*REFUSAL_NAMES, *KIND_NAMES)),
+        ("By the judge", JUDGE_NAMES),
     ):
+        if not any(name in metrics for name in names):
+            continue
         lines += [
             f"## {title}",
             "",
@@ -82,6 +92,7 @@ def write_report(
         f"{metrics['latency_p95_seconds']:.2f} s; the slowest took {metrics['latency_max_seconds']:.2f} s.",
         "",
     ]
+    lines += _judging(metrics)
     if gates:
         lines += ["## Gates", "", "| figure | least | measured | |", "|---|---:|---:|---|"]
         for gate in gates:
@@ -121,6 +132,19 @@ def write_worst(trials: Sequence[Trial], scores: Scores, quality: Any, most: int
         why = [f"- {name}: {harmless(reason)}" for (at, name), reason in scores.reasons.items() if at == row]
         lines += [*why, ""]
     return "\n".join(lines)
+
+
+def _judging(metrics: Mapping[str, float]) -> list[str]:
+    if "judge_calls" not in metrics:
+        return []
+    return [
+        "## Judging",
+        "",
+        f"{metrics['judge_calls']:.0f} calls, {metrics['judge_retries']:.0f} of them further tries; "
+        f"{metrics['judge_failures']:.0f} points got no verdict and are in no mean. The judge read "
+        f"{metrics['judge_prompt_tokens']:,.0f} tokens and wrote {metrics['judge_reply_tokens']:,.0f}.",
+        "",
+    ]
 
 
 def _headline(metrics: Mapping[str, float], trials: Sequence[Trial]) -> str:

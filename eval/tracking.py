@@ -4,12 +4,13 @@ Only clients with an explicit tracking address are used: MLflow's global "active
 with several threads.
 """
 
+import json
 import logging
 import math
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _LONGEST_PARAM = 500
 _LONGEST_TAG = 500
 # One batch may hold this many metrics, params and tags.
 _METRICS_A_BATCH, _OTHERS_A_BATCH = 1_000, 100
+_TRACES_A_CALL = 100
 _REFUSED_IN_NAMES = re.compile(r"[^\w\-./ ]+")
 
 
@@ -106,7 +108,12 @@ def open_experiment(client: MlflowClient, name: str, artifact_root: str | Path |
 
 
 def log_run(
-    record: RunRecord, *, tracking_uri: str, experiment: str, artifact_root: str | Path | None = None
+    record: RunRecord,
+    *,
+    tracking_uri: str,
+    experiment: str,
+    artifact_root: str | Path | None = None,
+    parent_run_id: str | None = None,
 ) -> LoggedRun:
     """Write one finished run.
 
@@ -115,24 +122,105 @@ def log_run(
     Raises:
         TrackingError: MLflow cannot be reached, or refused something; says what.
     """
+    begun = begin_run(
+        record.name,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
+        artifact_root=artifact_root,
+        parent_run_id=parent_run_id,
+    )
+    finish_run(begun, record, tracking_uri=tracking_uri)
+    return begun
+
+
+def begin_run(
+    name: str,
+    *,
+    tracking_uri: str,
+    experiment: str,
+    artifact_root: str | Path | None = None,
+    parent_run_id: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> LoggedRun:
+    """A run that is under way, to be ended by `finish_run`.
+
+    Args:
+        name: Shown in MLflow's list of runs.
+        tracking_uri: MLflow's address.
+        experiment: Created where absent.
+        artifact_root: See `open_experiment`.
+        parent_run_id: The run that this one stands under in MLflow's list.
+        params: What is measured, so that a run that never ends still tells.
+        tags: What to find it by from the start.
+
+    Raises:
+        TrackingError: MLflow cannot be reached.
+    """
     client = MlflowClient(tracking_uri=tracking_uri)
     experiment_id = open_experiment(client, experiment, artifact_root)
+    marks = {name: _tag(value) for name, value in (tags or {}).items()}
+    if parent_run_id is not None:
+        marks["mlflow.parentRunId"] = parent_run_id
     try:
-        run = client.create_run(experiment_id, run_name=record.name)
+        run = client.create_run(experiment_id, run_name=name, tags=marks)
+        _log_values(client, run.info.run_id, RunRecord(name, params or {}))
     except MlflowException as error:
         raise TrackingError(f"MLflow at {tracking_uri}: {_first_line(error)}") from error
-    run_id = run.info.run_id
+    return LoggedRun(run.info.run_id, experiment_id, str(run.info.artifact_uri))
+
+
+def continue_run(run_id: str, tracking_uri: str) -> LoggedRun | None:
+    """A run that was begun and never ended, to go on with; None where there is no such run any more."""
+    client = MlflowClient(tracking_uri=tracking_uri)
     try:
-        _log_values(client, run_id, record)
+        info = client.get_run(run_id).info
+    except MlflowException:
+        return None
+    if info.lifecycle_stage != "active" or info.status != "RUNNING":
+        return None
+    return LoggedRun(run_id, info.experiment_id, str(info.artifact_uri))
+
+
+def finish_run(
+    run: LoggedRun, record: RunRecord, *, tracking_uri: str, trace_ids: Sequence[str] = (), failed: bool = False
+) -> None:
+    """Write everything of a run that was begun, and end it. What was written before is replaced.
+
+    Args:
+        run: From `begin_run` or `continue_run`.
+        record: All that it holds.
+        tracking_uri: MLflow's address.
+        trace_ids: Traces to show beside the run.
+        failed: End it as FAILED, though it is whole.
+
+    Raises:
+        TrackingError: MLflow cannot be reached, or refused something; the run is marked FAILED then.
+    """
+    client = MlflowClient(tracking_uri=tracking_uri)
+    try:
+        _log_values(client, run.run_id, record)
         for name, text in record.texts.items():
-            client.log_text(run_id, text, name)
+            client.log_text(run.run_id, text, name)
         for name, table in record.tables.items():
-            client.log_table(run_id, table, name)
-        client.set_terminated(run_id, "FINISHED")
+            # MLflow's own call for tables adds to one that is there: a run that goes on would hold its rows twice.
+            client.log_text(run.run_id, table.to_json(orient="split", index=False), name)
+        if record.tables:
+            shown = [{"path": name, "type": "table"} for name in record.tables]
+            client.set_tag(run.run_id, "mlflow.loggedArtifacts", json.dumps(shown))
+        client.set_terminated(run.run_id, "FAILED" if failed else "FINISHED")
     except (MlflowException, OSError) as error:
-        _mark_failed(client, run_id)
-        raise TrackingError(f"MLflow run {run_id}: {_first_line(error)}") from error
-    return LoggedRun(run_id, experiment_id, str(run.info.artifact_uri))
+        mark_ended(run.run_id, tracking_uri, "FAILED")
+        raise TrackingError(f"MLflow run {run.run_id}: {_first_line(error)}") from error
+    _link_traces(client, run.run_id, trace_ids)
+
+
+def mark_ended(run_id: str, tracking_uri: str, status: str) -> None:
+    """Note in MLflow that a run came to nothing: FAILED or KILLED; where that fails too, only the log says so."""
+    try:
+        MlflowClient(tracking_uri=tracking_uri).set_terminated(run_id, status)
+    except MlflowException:
+        logger.warning("MLflow run %s could not be marked as %s", run_id, status.lower())
 
 
 def latest_runs(*, tracking_uri: str, experiment: str, tags: Mapping[str, str], most: int = 20) -> list[Run]:
@@ -180,7 +268,7 @@ def _log_values(client: MlflowClient, run_id: str, record: RunRecord) -> None:
         Metric(safe_name(name), float(value), now, 0) for name, value in record.metrics.items() if math.isfinite(value)
     ]
     params = [Param(safe_name(name), str(value)[:_LONGEST_PARAM]) for name, value in record.params.items()]
-    tags = [RunTag(name, str(value).replace("'", "")[:_LONGEST_TAG]) for name, value in record.tags.items()]
+    tags = [RunTag(name, _tag(value)) for name, value in record.tags.items()]
     client.log_batch(
         run_id, metrics[:_METRICS_A_BATCH], params[:_OTHERS_A_BATCH], tags[:_OTHERS_A_BATCH], synchronous=True
     )
@@ -190,11 +278,17 @@ def _log_values(client: MlflowClient, run_id: str, record: RunRecord) -> None:
         client.log_batch(run_id, params=params[start : start + _OTHERS_A_BATCH], synchronous=True)
 
 
-def _mark_failed(client: MlflowClient, run_id: str) -> None:
+def _link_traces(client: MlflowClient, run_id: str, trace_ids: Sequence[str]) -> None:
+    """Show traces in the run's own tab; without that link they are still named in its table."""
     try:
-        client.set_terminated(run_id, "FAILED")
-    except MlflowException:
-        logger.warning("MLflow run %s could not be marked as failed", run_id)
+        for start in range(0, len(trace_ids), _TRACES_A_CALL):
+            client.link_traces_to_run(list(trace_ids[start : start + _TRACES_A_CALL]), run_id)
+    except MlflowException as error:
+        logger.warning("MLflow run %s: its traces could not be linked: %s", run_id, _first_line(error))
+
+
+def _tag(value: str) -> str:
+    return str(value).replace("'", "")[:_LONGEST_TAG]
 
 
 def _as_uri(root: str | Path) -> str:
