@@ -51,7 +51,7 @@ _TYPICAL = (
 )
 _RISK_ONCE = ("fraud_run", "fraud_run_age", "since_legitimate", "fraud_weighted")
 
-# The order in which `windows.walk_entities` fills its block; the two must stay in step.
+# Every feature that the compiled loops can give; `windows.Plan` finds the loop by kind and window.
 BLOCK: tuple[tuple[str, str], ...] = (
     *((kind, window) for window in (*(f"{days}d" for days in WINDOW_DAYS), ALL) for kind in _PER_WINDOW),
     *((kind, "") for kind in _ONCE),
@@ -112,14 +112,6 @@ def _places(used: dict[str, tuple[str, ...]]) -> tuple[int, ...]:
 
 PAYER_PLACES: tuple[int, ...] = _places(_PAYER)
 PAYEE_PLACES: tuple[int, ...] = _places(_PAYEE)
-
-_TYPICAL_KINDS = frozenset(kind for kind, _ in _TYPICAL)
-
-
-def needs_typical(places: tuple[int, ...]) -> bool:
-    """Whether any of these places of the block is a median, or is counted with one."""
-    return any(BLOCK[place][0] in _TYPICAL_KINDS for place in places)
-
 
 ROW_FEATURES: tuple[Feature, ...] = (
     Feature("amount", "row", "amount"),

@@ -1,7 +1,6 @@
-"""The few columns that window features need, in compact form: time, payer, payee, amount, label.
+"""The few columns that window features need: time, payer, payee, amount, label.
 
-About 25 bytes a row, so that the keys of ten million payments fit in a quarter of a gigabyte while their features
-are computed chunk by chunk.
+Where a table already holds them as plain numbers they are used in place; else they take at most 25 bytes a row.
 """
 
 from collections.abc import Sequence
@@ -12,39 +11,75 @@ import numpy as np
 import pandas as pd
 
 from fraud_model.errors import DataError
+from fraud_model.kernel.compiled import MISSING_CENTS
+from fraud_model.kernel.places import group_by_entity
 from fraud_model.schema import TransactionSchema
-from fraud_model.windows import MISSING_CENTS, group_by_entity
+from fraud_model.values import LARGEST_AMOUNT
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-LARGEST_AMOUNT = 1e12
-"""In currency units. Above it, exact sums in cents could overflow."""
+_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_NO_TIME = int(np.iinfo(np.int64).min)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Which entity each row belongs to.
+
+    Attributes:
+        values: Shape (rows,), any integers in [low, low + count).
+        low: The least that may occur.
+        count: Number of entities.
+    """
+
+    values: Array
+    low: int
+    count: int
+
+    def of(self, rows: Array) -> Array:
+        """The codes of some rows, int64."""
+        return self.values[rows].astype(np.int64, copy=False)
 
 
 @dataclass(frozen=True)
 class Keys:
-    """What the window kernel reads, one value a row.
+    """What the window features are made of, one value a row.
 
     Attributes:
-        times: Seconds since 1970, UTC, int64.
-        payers: Payer codes, int32 in [0, payer_count).
-        payees: Payee codes, int32 in [0, payee_count).
-        payer_count: Number of payer codes.
-        payee_count: Number of payee codes.
-        cents: Amounts in hundredths of the currency unit, int64.
-        labels: 1 fraud, 0 legitimate, -1 unknown, int8.
+        times: Time since 1970, UTC, shape (rows,), int64.
+        ticks: How many of its units make a second.
+        payers: Payer of each row.
+        payees: Payee of each row.
+        amounts: In currency units, shape (rows,), float64, NaN where there is none.
+        labels: 1 fraud, 0 legitimate, -1 unknown, shape (rows,), int8.
     """
 
     times: Array
-    payers: Array
-    payees: Array
-    payer_count: int
-    payee_count: int
-    cents: Array
+    ticks: int
+    payers: Codes
+    payees: Codes
+    amounts: Array
     labels: Array
 
     def __len__(self) -> int:
         return int(self.times.size)
+
+    def seconds(self, rows: Array) -> Array:
+        """Times of some rows in whole seconds, int64."""
+        times = self.times[rows]
+        return times // self.ticks if self.ticks > 1 else times
+
+    def amounts_and_cents(self, rows: Array) -> tuple[Array, Array]:
+        """Amounts of some rows rounded to cents: in currency units, float64; in cents, int64, MISSING_CENTS for NaN."""
+        amounts = np.rint(self.amounts[rows] * 100.0)
+        missing = np.isnan(amounts)
+        if missing.any():
+            cents = np.where(missing, 0.0, amounts).astype(np.int64)
+            cents[missing] = MISSING_CENTS
+        else:
+            cents = amounts.astype(np.int64)
+        amounts /= 100.0
+        return amounts, cents
 
 
 @dataclass(frozen=True)
@@ -65,15 +100,15 @@ def read_keys(frames: Sequence[pd.DataFrame], schema: TransactionSchema) -> Keys
     Raises:
         DataError: a column is missing, or holds times, amounts or labels that cannot be read.
     """
-    payers, payer_count = codes_of([_column(frame, schema.payer, schema) for frame in frames])
-    payees, payee_count = codes_of([_column(frame, schema.payee, schema) for frame in frames])
+    payers = codes_of([_column(frame, schema.payer, schema) for frame in frames])
+    payees = codes_of([_column(frame, schema.payee, schema) for frame in frames])
+    times, ticks = _times_of(frames, schema)
     return Keys(
-        times=_joined([schema.times(frame) for frame in frames]),
+        times=times,
+        ticks=ticks,
         payers=payers,
         payees=payees,
-        payer_count=payer_count,
-        payee_count=payee_count,
-        cents=_joined([cents_of(frame, schema) for frame in frames]),
+        amounts=_joined([amounts_of(frame, schema) for frame in frames]),
         labels=_joined([labels_of(frame, schema) for frame in frames]),
     )
 
@@ -85,16 +120,15 @@ def time_order(times: Array) -> Array:
     return np.argsort(times, kind="stable").astype(np.int32)
 
 
-def group(codes: Array, count: int, by_time: Array) -> Grouped:
+def group(codes: Codes, by_time: Array) -> Grouped:
     """Rows sorted by (entity, time)."""
-    order, starts = group_by_entity(codes, by_time, count)
-    return Grouped(order, starts)
+    return Grouped(*group_by_entity(codes.values, codes.low, by_time, codes.count))
 
 
-def codes_of(columns: Sequence["pd.Series[Any]"]) -> tuple[Array, int]:
-    """Entity codes over several columns at once, shape (rows,), int32, and their number.
+def codes_of(columns: Sequence["pd.Series[Any]"]) -> Codes:
+    """Which entity each row belongs to, over several columns at once.
 
-    A missing id gets a code of its own in every row: an unknown account has no history.
+    A missing id is an entity of its own in every row: an unknown account has no history.
     """
     kinds = {_kind(column) for column in columns if len(column)}
     if len(kinds) > 1:  # numbers here and text there: the text is what both can be
@@ -103,49 +137,67 @@ def codes_of(columns: Sequence["pd.Series[Any]"]) -> tuple[Array, int]:
     if _kind(column) == "integer" and len(column) and not column.hasnans:
         values = column.to_numpy()
         low, high = int(values.min()), int(values.max())
-        if high - low < max(4 * len(values), 1024):
-            return (values - low).astype(np.int32), high - low + 1
+        if high - low < max(4 * len(values), 1024) and high < 1 << 62:
+            values = values if values.dtype.kind == "i" else values.astype(np.int64)
+            return Codes(np.ascontiguousarray(values), low, high - low + 1)
     codes, unique = pd.factorize(column, use_na_sentinel=True)
     count = len(unique)
     missing = np.flatnonzero(codes < 0)
     if missing.size:
         codes[missing] = count + np.arange(missing.size)
-    return codes.astype(np.int32, copy=False), count + int(missing.size)
+    return Codes(codes.astype(np.int32, copy=False), 0, count + int(missing.size))
 
 
-def cents_of(frame: pd.DataFrame, schema: TransactionSchema) -> Array:
-    """Amounts in whole cents, shape (rows,), int64; MISSING_CENTS where there is none.
+def amounts_of(frame: pd.DataFrame, schema: TransactionSchema) -> Array:
+    """Amounts in currency units, shape (rows,), float64; NaN where there is none.
 
     Raises:
         DataError: an amount is not a number, or is beyond what exact sums can hold; names the first such row.
     """
     column = _column(frame, schema.amount, schema)
-    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    missing = np.isnan(values)
-    if missing.any():
-        unreadable = missing & column.notna().to_numpy()
+    values = np.ascontiguousarray(pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan))
+    if not values.size:
+        return values
+    if np.isnan(values.sum()):
+        unreadable = np.isnan(values) & column.notna().to_numpy()
         if unreadable.any():
             row = int(np.flatnonzero(unreadable)[0])
             raise DataError(
                 f"column {schema.amount}, row {row + 1}: {str(column.iloc[row])[:40]!r} is not a number; "
                 "write amounts such as 1234.56"
             )
-        values = np.where(missing, 0.0, values)
-    if values.size and float(np.abs(values).max()) > LARGEST_AMOUNT:
-        row = int(np.argmax(np.abs(values)))
+    if max(float(np.fmax.reduce(values)), -float(np.fmin.reduce(values))) > LARGEST_AMOUNT:
+        row = int(np.nanargmax(np.abs(values)))
         raise DataError(
             f"column {schema.amount}, row {row + 1}: {values[row]:g} is beyond {LARGEST_AMOUNT:g}; correct the amount"
         )
-    cents = np.rint(values * 100.0).astype(np.int64)
-    if missing.any():
-        cents[missing] = MISSING_CENTS
-    return cents
+    return values
 
 
 def labels_of(frame: pd.DataFrame, schema: TransactionSchema) -> Array:
     """Labels, shape (rows,), int8: 1 fraud, 0 legitimate, -1 unknown."""
     labels = schema.labels(frame)
     return np.where(np.isnan(labels), -1.0, labels).astype(np.int8)
+
+
+def _times_of(frames: Sequence[pd.DataFrame], schema: TransactionSchema) -> tuple[Array, int]:
+    """Times and how many of their units make a second; timestamps of a single frame are used in place."""
+    if len(frames) == 1 and schema.step_seconds is None:
+        column = _column(frames[0], schema.time, schema)
+        unit = _unit(column)
+        if unit is not None:
+            times = np.ascontiguousarray(column.array.view("i8"))
+            if not times.size or int(times.min()) != _NO_TIME:
+                return times, _TICKS[unit]
+    return _joined([schema.times(frame) for frame in frames]), 1
+
+
+def _unit(column: "pd.Series[Any]") -> str | None:
+    """s, ms, us or ns of a column of timestamps; None for anything else."""
+    kind = column.dtype
+    if isinstance(kind, pd.DatetimeTZDtype):
+        return str(kind.unit)
+    return np.datetime_data(kind)[0] if isinstance(kind, np.dtype) and kind.kind == "M" else None
 
 
 def _column(frame: pd.DataFrame, name: str, schema: TransactionSchema) -> "pd.Series[Any]":

@@ -12,9 +12,9 @@ the booster handles itself.
 """
 
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,14 @@ from fraud_model.definitions import (
     FEATURE_VERSION,
     PAYEE_PLACES,
     PAYER_PLACES,
-    RISK_WINDOW_DAYS,
     ROW_FEATURES,
-    WINDOW_DAYS,
     feature_fingerprint,
     feature_names,
-    needs_typical,
 )
-from fraud_model.entities import Array, Grouped, Keys, group, read_keys, time_order
+from fraud_model.entities import Array, Keys, group, read_keys, time_order
 from fraud_model.errors import DataError
-from fraud_model.schema import DAY_SECONDS, TransactionSchema, load_schema
-from fraud_model.windows import walk_entities
+from fraud_model.schema import TransactionSchema, load_schema
+from fraud_model.windows import Side, write_block
 
 __all__ = [
     "FEATURE_VERSION",
@@ -50,7 +47,7 @@ __all__ = [
 Categories = Mapping[str, Sequence[str]]
 """The known values of each categorical column; a value's position is its code."""
 
-_FEW_ROWS = 20_000  # below this, starting threads costs more than it saves
+_FEW_BLOCKS = 6  # with fewer, starting threads costs more than it saves
 
 
 def compute_features(
@@ -106,8 +103,12 @@ class FeatureTable:
         self.keys = keys
         self.schema = schema
         by_time = time_order(keys.times)
-        self._by_payer = group(keys.payers, keys.payer_count, by_time)
-        self._by_payee = group(keys.payees, keys.payee_count, by_time)
+        column = len(ROW_FEATURES)
+        payers, payees = group(keys.payers, by_time), group(keys.payees, by_time)
+        self._sides = (
+            Side(payers, keys.payees, PAYER_PLACES, column, with_row=True),
+            Side(payees, keys.payers, PAYEE_PLACES, column + len(PAYER_PLACES)),
+        )
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -123,56 +124,24 @@ class FeatureTable:
         Returns:
             Shape (last - first, features), float32, C order.
         """
-        window_count = len(PAYER_PLACES) + len(PAYEE_PLACES)
-        out = np.empty((last - first, len(ROW_FEATURES) + window_count + len(own_columns)), np.float32)
-        keys = self.keys
-        times = keys.times[first:last]
-        cents = keys.cents[first:last]
-        amounts = cents / 100.0
-        amounts[cents == np.iinfo(np.int64).min] = np.nan
-        out[:, 0] = amounts
-        out[:, 1] = (times // 3600) % 24
-        out[:, 2] = (times // DAY_SECONDS + 3) % 7
-        column = len(ROW_FEATURES)
-        self._walk(self._by_payer, keys.payees, keys.payee_count, PAYER_PLACES, first, last, column, out)
-        column += len(PAYER_PLACES)
-        self._walk(self._by_payee, keys.payers, keys.payer_count, PAYEE_PLACES, first, last, column, out)
-        column += len(PAYEE_PLACES)
+        window_count = len(ROW_FEATURES) + len(PAYER_PLACES) + len(PAYEE_PLACES)
+        out = np.empty((last - first, window_count + len(own_columns)), np.float32)
+        delay = self.schema.label_delay_seconds
+
+        def write(task: tuple[Side, tuple[int, int]]) -> None:
+            write_block(task[0], task[1], self.keys, delay, first, last, out)
+
+        tasks = [(side, entities) for side in self._sides for entities in side.blocks()]
+        if len(tasks) < _FEW_BLOCKS:
+            for task in tasks:
+                write(task)
+        else:
+            # Threads and not numba's own: its default pool aborts the process when two requests use it at once.
+            with ThreadPoolExecutor(_cores()) as pool:
+                deque(pool.map(write, tasks), maxlen=0)
         for offset, values in enumerate(own_columns):
-            out[:, column + offset] = values
+            out[:, window_count + offset] = values
         return out
-
-    def _walk(
-        self,
-        grouped: Grouped,
-        others: Array,
-        other_count: int,
-        places: tuple[int, ...],
-        first: int,
-        last: int,
-        column: int,
-        out: Array,
-    ) -> None:
-        keys = self.keys
-        windows = np.array(WINDOW_DAYS, np.int64) * DAY_SECONDS
-        risk_windows = np.array(RISK_WINDOW_DAYS, np.int64) * DAY_SECONDS
-        selected = np.array(places, np.int64)
-        typical = needs_typical(places)
-
-        def part(entities: tuple[int, int]) -> None:
-            walk_entities(
-                grouped.order, grouped.starts, entities[0], entities[1], keys.times, keys.cents, others, keys.labels,
-                other_count, first, last, windows, risk_windows, self.schema.label_delay_seconds, typical, selected,
-                column, out,
-            )  # fmt: skip
-
-        parts = _shares(grouped.starts, 1 if len(keys) < _FEW_ROWS else _cores())
-        if len(parts) == 1:
-            part(parts[0])
-            return
-        # Threads and not numba's own: its default pool aborts the process when two requests use it at once.
-        with ThreadPoolExecutor(len(parts)) as pool:
-            list(pool.map(part, parts))
 
 
 def row_columns(frame: pd.DataFrame, schema: TransactionSchema, categories: Categories) -> list[Array]:
@@ -198,14 +167,6 @@ def _require(frame: pd.DataFrame, name: str, schema: TransactionSchema) -> "pd.S
     if name not in frame.columns:
         raise DataError(f"column {name} is missing (schema {schema.name}); the table has: {', '.join(frame.columns)}")
     return frame[name]
-
-
-def _shares(starts: Array, count: int) -> list[tuple[int, int]]:
-    """Ranges of entities with about the same number of rows each."""
-    rows = int(starts[-1])
-    cuts = np.searchsorted(starts, [rows * share / count for share in range(1, count)])
-    bounds = [0, *(int(cut) for cut in cuts), len(starts) - 1]
-    return [(low, high) for low, high in pairwise(bounds) if high > low] or [(0, 0)]
 
 
 def _cores() -> int:

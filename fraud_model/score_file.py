@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fraud_model.data import Chunk, TableWriter, iter_transactions
-from fraud_model.entities import Array, Keys, cents_of, codes_of, labels_of
+from fraud_model.entities import Array, Codes, Keys, amounts_of, codes_of, labels_of
 from fraud_model.errors import DataError
 from fraud_model.features import FeatureTable, row_columns
 from fraud_model.parts import identity_of, parts_of
@@ -137,15 +137,12 @@ def _read_table(
     now = _Collected(schema)
     now.read(iter_transactions(source, schema, chunk_rows, _key_columns(source, schema)), progress)
     parts = [earlier, now] if earlier.rows else [now]
-    payers, payer_count = _codes([part.payers for part in parts])
-    payees, payee_count = _codes([part.payees for part in parts])
     keys = Keys(
         times=np.concatenate([times for part in parts for times in part.times]),
-        payers=payers,
-        payees=payees,
-        payer_count=payer_count,
-        payee_count=payee_count,
-        cents=np.concatenate([cents for part in parts for cents in part.cents]),
+        ticks=1,
+        payers=_codes([part.payers for part in parts]),
+        payees=_codes([part.payees for part in parts]),
+        amounts=np.concatenate([amounts for part in parts for amounts in part.amounts]),
         labels=np.concatenate([labels for part in parts for labels in part.labels]),
     )
     return FeatureTable(keys, schema), now.rows
@@ -189,7 +186,7 @@ class _Collected:
         self.schema = schema
         self.rows = 0
         self.times: list[Array] = []
-        self.cents: list[Array] = []
+        self.amounts: list[Array] = []
         self.labels: list[Array] = []
         self.payers = _Accounts()
         self.payees = _Accounts()
@@ -198,7 +195,7 @@ class _Collected:
         for chunk in chunks:
             frame = chunk.frame
             self.times.append(self.schema.times(frame))
-            self.cents.append(cents_of(frame, self.schema))
+            self.amounts.append(amounts_of(frame, self.schema))
             self.labels.append(labels_of(frame, self.schema))
             self.payers.add(frame[self.schema.payer])
             self.payees.add(frame[self.schema.payee])
@@ -207,14 +204,16 @@ class _Collected:
                 progress(Progress("reading", self.rows, None))
 
 
-def _codes(parts: Sequence[_Accounts]) -> tuple[Array, int]:
+def _codes(parts: Sequence[_Accounts]) -> Codes:
     texts = any(part.hashes for part in parts)
     arrays = [array for part in parts for array in (part.as_hashes() if texts else part.numbers)]
-    codes, count = codes_of([pd.Series(np.concatenate(arrays))])
+    codes = codes_of([pd.Series(np.concatenate(arrays))])
     missing = np.flatnonzero(np.concatenate([mask for part in parts for mask in part.missing]))
-    if missing.size:  # an unknown account has no history: each such row is an entity of its own
-        codes[missing] = count + np.arange(missing.size)
-    return codes, count + int(missing.size)
+    if not missing.size:
+        return codes
+    values = codes.values - codes.low  # an unknown account has no history: each such row is an entity of its own
+    values[missing] = codes.count + np.arange(missing.size)
+    return Codes(values, 0, codes.count + int(missing.size))
 
 
 def _hashed(texts: Array) -> Array:

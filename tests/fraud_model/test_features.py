@@ -10,8 +10,8 @@ from fraud_model.definitions import FEATURE_VERSION, feature_names
 from fraud_model.entities import read_keys
 from fraud_model.errors import DataError
 from fraud_model.features import FeatureTable, compute_features, feature_fingerprint
+from fraud_model.kernel.typical import RECENT_AMOUNTS
 from fraud_model.schema import CARDS, PAYSIM, TransactionSchema
-from fraud_model.windows import RECENT_AMOUNTS
 
 SCHEMA = TransactionSchema(
     name="small", time="t", payer="payer", payee="payee", amount="amount", label="fraud", label_delay_days=2
