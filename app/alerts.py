@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from app.desk import Desk
 from app.scoring import score_frame
 from app.settings import Settings
 from app.store import Store
@@ -67,6 +68,33 @@ def count_open_alerts(settings: Settings) -> int:
         return store.counts()["open"]
     finally:
         store.close()
+
+
+def complete_records(settings: Settings, most: int, progress: ProgressCallback | None = None) -> int:
+    """Freezes precedents and typology of new alerts, the largest expected loss first; needs the documents indexed.
+
+    Args:
+        settings: Where the desk's database and the index are.
+        most: How many at most; a serving desk does the others in the background.
+        progress: Told how far it is.
+
+    Returns:
+        How many records were completed.
+
+    Raises:
+        StoreError: the desk's database does not open.
+        RetrievalError: the index does not open.
+    """
+    desk = Desk(settings)
+    try:
+        waiting = desk.store.unfinished(most)
+        for done, alert_id in enumerate(waiting, 1):
+            desk.complete_record(alert_id)
+            if progress is not None and done % 10 == 0:
+                progress(Progress("Looking up precedents", done, len(waiting)))
+        return len(waiting)
+    finally:
+        desk.close()
 
 
 def _touching(transactions: pd.DataFrame, rows: np.ndarray[Any, Any], schema: TransactionSchema) -> pd.DataFrame:

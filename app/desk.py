@@ -16,16 +16,20 @@ from uuid import uuid4
 
 import pandas as pd
 
+from app.access import User
+from app.arms import Arm, Arms
 from app.assistant import Assistant, Reply, Step
 from app.corpus import make_answerer
 from app.errors import NotReadyError, message_of
 from app.history import History
+from app.indexing import Indexer
 from app.lazy import Lazy
 from app.precedents import find_precedents
 from app.records import Alert, Precedent, Scored
 from app.scoring import ID_KEY, score_frame, table_of
 from app.settings import Settings
 from app.store import Store
+from app.typologies import find_typology
 from fraud_model import Scorer
 from fraud_model.data import read_transactions
 from fraud_model.registry import Registry
@@ -58,12 +62,16 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.assistant = Assistant(self)
+        self.arms = Arms(lambda: self.answerer)
+        # One thread at a time writes the index; searches go on meanwhile.
+        self.index_writing = threading.RLock()
         self._store = Lazy(lambda: Store(settings.desk_database))
         self._registry = Lazy(lambda: Registry(settings.mlflow_uri))
         self._scorer = Lazy(self._open_scorer)
         self._history = Lazy(self._open_history)
         self._index = Lazy(self._open_index)
         self._answerer = Lazy(lambda: make_answerer(settings, self.index))
+        self.indexer = Indexer(self)
         # A payment is in history only after it is in the database, and once.
         self._recording = threading.Lock()
 
@@ -184,8 +192,8 @@ class Desk:
             with self._recording:
                 if self.store.record_transaction(scored.transaction_id, scored.event_time, scored.transaction):
                     self.history.add(frame)
-            if scored.alert:
-                self.store.add_alerts([scored])
+            if scored.alert and self.store.add_alerts([scored]):
+                self.indexer.wake()
         return scored
 
     def score_known(self, transaction_id: str, reasons: int = 8) -> Scored | None:
@@ -196,22 +204,49 @@ class Desk:
         return self.score_payments(payment, ids=[transaction_id], reasons=reasons)[0]
 
     def precedents(self, case: Alert | Scored, count: int = 3) -> tuple[Precedent, ...]:
-        """The nearest cases closed before a payment. Those of an alert are looked up once and then stand."""
+        """The nearest cases closed before a payment. Those of an alert are frozen."""
         if isinstance(case, Alert):
-            if case.precedents is not None:
-                return case.precedents
-            return self.store.freeze_precedents(case.id, find_precedents(self.index, case, count))
-        return find_precedents(self.index, case, count)
+            return case.precedents if case.precedents is not None else self.complete_record(case.id)
+        return find_precedents(self.index, case, count, own_notes=self.store.notes.holds_notes())
 
-    def ask(self, question: str, transaction_id: str | None = None, as_of: datetime | str | None = None) -> Reply:
-        """Answers a question from the documents, and from tools where it names a payment."""
-        return self.assistant.ask(question, transaction_id=transaction_id, as_of=as_of)
+    def complete_record(self, alert_id: int) -> tuple[Precedent, ...]:
+        """Freezes an alert's precedents and typology, as of when it was raised; what is frozen already stays.
+
+        Raises:
+            NotFoundError: there is no such alert.
+        """
+        alert = self.store.alert(alert_id)
+        if alert.precedents is not None:
+            return alert.precedents
+        near = find_precedents(self.index, alert, own_notes=self.store.notes.holds_notes())
+        return self.store.freeze_found(alert_id, near, find_typology(self.index, alert, near))
+
+    def documents_changed(self) -> None:
+        """Says that a file of the written folder was added, changed or removed: it is indexed within seconds."""
+        self.indexer.wake()
+
+    def ask(
+        self,
+        question: str,
+        transaction_id: str | None = None,
+        as_of: datetime | str | None = None,
+        user: User | None = None,
+    ) -> Reply:
+        """Answers a question from the documents, and from tools where it asks for figures."""
+        return self.assistant.ask(question, transaction_id=transaction_id, as_of=as_of, user=user)
 
     def ask_steps(
-        self, question: str, transaction_id: str | None = None, as_of: datetime | str | None = None
+        self,
+        question: str,
+        transaction_id: str | None = None,
+        as_of: datetime | str | None = None,
+        *,
+        user: User | None = None,
+        earlier: str = "",
+        arm: Arm | None = None,
     ) -> Iterator[Step]:
         """The same, step by step, for a page that shows the answer as it comes."""
-        return self.assistant.steps(question, transaction_id=transaction_id, as_of=as_of)
+        return self.assistant.steps(question, transaction_id, as_of, user=user, earlier=earlier, arm=arm)
 
     def close(self) -> None:
         """Closes the database."""

@@ -1,16 +1,23 @@
-"""Precedents of an alert: the nearest case notes whose case was closed before the payment.
+"""Precedents of an alert: the nearest case notes whose case was closed before it.
 
 Cases that name the payment's payer or payee come first, then those whose text is nearest to the reasons in words.
+
+Two clocks count. A note from elsewhere (what ships, what was imported) tells of its time: it must be closed before the
+payment. A case closed at this desk was known from then on: it must be closed before the alert was raised, even where
+an older payment is scored only now.
 """
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from app.records import OPEN, Alert, Precedent, Scored, iso
 
 COLLECTION = "case_notes"
+OWN = "desk"
+"""As `origin` of a note: the case was closed at this desk."""
+
 _QUOTE_LENGTH = 280
 # A shorter passage says nothing without the rest of its note.
 _LEAST_TOLD = 80
@@ -27,25 +34,45 @@ class Searchable(Protocol):
         ...
 
 
-def find_precedents(index: Searchable, case: Alert | Scored, count: int = 3) -> tuple[Precedent, ...]:
+def find_precedents(
+    index: Searchable, case: Alert | Scored, count: int = 3, *, own_notes: bool = True
+) -> tuple[Precedent, ...]:
     """The nearest closed cases.
 
     Args:
         index: The index of documents.
-        case: An alert or a scored payment; only cases closed before its time are seen.
+        case: An alert, as of when it was raised, or a payment scored now.
         count: How many at most.
+        own_notes: Whether there may be notes of cases closed at this desk.
     """
     accounts = {case.payer, case.payee}
+    raised = case.created_at if isinstance(case, Alert) else datetime.now(UTC)
     found: dict[str, Precedent] = {}
     for query in _queries(case):
-        for hit in index.search(query, k=_PASSAGES, as_of=iso(case.event_time), where={"collection": COLLECTION}):
-            if not _closed_before(hit.metadata, case.event_time):
+        hits = [hit for hit in _search(index, query, case.event_time) if _closed_before(hit.metadata, case.event_time)]
+        if own_notes and raised > case.event_time:
+            own = {"origin": OWN}
+            hits += [hit for hit in _search(index, query, raised, own) if _closed_before(hit.metadata, raised)]
+        for hit in hits:
+            if case.transaction_id in as_list(hit.metadata.get("transactions")):
                 continue
             known = found.get(hit.document_id)
             if known is None or _telling(hit.text, float(hit.similarity)) > _telling(known.quote, known.similarity):
                 found[hit.document_id] = _precedent(hit, accounts)
     ranked = sorted(found.values(), key=lambda item: (-len(item.shared_accounts), -item.similarity, item.document_id))
     return tuple(ranked[:count])
+
+
+def story_of(case: Alert | Scored) -> str:
+    """What happened, in words that a note or a guide may share: kind of payment and what raised the score."""
+    words = [reason.text for reason in case.reasons if reason.effect > 0][:_REASONS_ASKED]
+    kind = case.transaction.get("type")
+    told = [str(kind).replace("_", " ").lower()] if kind is not None else []
+    return "; ".join([*told, *words]) or "fraud case"
+
+
+def _search(index: Searchable, query: str, as_of: datetime, more: dict[str, str] | None = None) -> list[Any]:
+    return index.search(query, k=_PASSAGES, as_of=iso(as_of), where={"collection": COLLECTION, **(more or {})})
 
 
 def _telling(text: str, similarity: float) -> tuple[bool, float]:
@@ -56,9 +83,7 @@ def _telling(text: str, similarity: float) -> tuple[bool, float]:
 def _queries(case: Alert | Scored) -> Iterable[str]:
     """First the accounts, which exact search finds, then what happened, in words."""
     yield f"{case.payer} {case.payee}"
-    words = [reason.text for reason in case.reasons if reason.effect > 0][:_REASONS_ASKED]
-    kind = case.transaction.get("type")
-    yield "; ".join([*(str(kind).replace("_", " ").lower() for _ in range(kind is not None)), *words]) or "fraud case"
+    yield story_of(case)
 
 
 def _closed_before(metadata: dict[str, Any], moment: datetime) -> bool:

@@ -158,6 +158,33 @@ class Precedent:
 
 
 @dataclass(frozen=True)
+class Typology:
+    """The typology that an alert looks most like, with the guide's passage that says why.
+
+    Attributes:
+        name: As the case notes write it: mule_chain, structuring, ...
+        title: Title of the guide.
+        share: Its part of the evidence for all typologies, in [0, 1].
+        why: What speaks for it, in words.
+        document_id: Id of the guide in the index.
+        source: Where the guide comes from.
+        quote: Exact part of the guide, `[start, end)` of its text.
+        start: First character of the quote.
+        end: Character after the quote.
+    """
+
+    name: str
+    title: str
+    share: float
+    why: str
+    document_id: str
+    source: str
+    quote: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Disposition:
     """One decision on an alert. A taken-back decision stays, with the time it was taken back."""
 
@@ -174,7 +201,7 @@ class Disposition:
 
 @dataclass(frozen=True)
 class AlertSummary:
-    """One line of the queue. Amounts in `currency`, probability in [0, 1], times UTC."""
+    """One line of the queue. Amounts in `currency`, probability in [0, 1], times UTC; `created_at` is when raised."""
 
     id: int
     transaction_id: str
@@ -189,17 +216,25 @@ class AlertSummary:
     model_version: str
     state: str
     headline: str
-
-
-@dataclass(frozen=True)
-class Alert(AlertSummary):
-    """An alert with its frozen record. `precedents` is None until they were looked up once, then never changes."""
-
     created_at: datetime
+    typology: str = ""
+    owner: str | None = None
+    claimed_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert(AlertSummary):
+    """An alert with its frozen record.
+
+    `precedents` and `likely` are looked up once, as of the time the alert was raised, and then never change;
+    `precedents` is None until then.
+    """
+
     transaction: dict[str, Any]
     features: dict[str, float | None]
     reasons: tuple[ReasonRecord, ...]
     precedents: tuple[Precedent, ...] | None
+    likely: Typology | None = None
     dispositions: tuple[Disposition, ...] = ()
 
     @property
@@ -226,11 +261,46 @@ class AlertFilter:
         states: States to show; empty: all.
         min_probability: Least probability in [0, 1].
         search: Start of a transaction id, payer or payee; empty: all.
+        max_probability: Largest probability in [0, 1].
+        min_amount: Least amount; None: any.
+        max_amount: Largest amount; None: any.
+        typology: Name of the likely typology; empty: all.
+        owner: Who has claimed it; empty: whoever, `-`: nobody.
+        min_age_hours: Raised at least so long ago.
+        max_age_hours: Raised at most so long ago; None: any age.
     """
 
     states: tuple[str, ...] = ()
     min_probability: float = 0.0
     search: str = ""
+    max_probability: float = 1.0
+    min_amount: float | None = None
+    max_amount: float | None = None
+    typology: str = ""
+    owner: str = ""
+    min_age_hours: float = 0.0
+    max_age_hours: float | None = None
+
+
+NOBODY = "-"
+"""As the owner in a filter: alerts that nobody has claimed."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a decision says about a payment, usable only from `known_at` (UTC) on.
+
+    Attributes:
+        transaction_id: The payment.
+        label: 1 fraud, 0 legitimate.
+        analyst: Who decided.
+        known_at: When it was decided.
+    """
+
+    transaction_id: str
+    label: int
+    analyst: str
+    known_at: datetime
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from app import tables
-from app.records import OPEN, Alert, AlertSummary, Disposition, Precedent, ReasonRecord, Scored
+from app.records import OPEN, Alert, AlertSummary, Disposition, Precedent, ReasonRecord, Scored, Typology
 
 SUMMARY = [tables.alerts.c[name] for name in AlertSummary.__dataclass_fields__]
 
@@ -39,21 +39,29 @@ def alert_row(item: Scored, now: int) -> dict[str, Any]:
 
 def summary_of(row: RowMapping) -> AlertSummary:
     """A line of the queue from its row."""
-    return AlertSummary(**{**row, "event_time": moment(row["event_time"])})
+    return AlertSummary(**_summary(row))
+
+
+def _summary(row: RowMapping) -> dict[str, Any]:
+    claimed = row["claimed_at"]
+    return {column.name: row[column.name] for column in SUMMARY} | {
+        "event_time": moment(row["event_time"]),
+        "created_at": moment(row["created_at"]),
+        "claimed_at": None if claimed is None else moment(claimed),
+        "typology": row["typology"] or "",
+    }
 
 
 def alert_of(row: RowMapping, made: tuple[Disposition, ...]) -> Alert:
     """An alert from its row and the decisions on it."""
-    summary = {column.name: row[column.name] for column in SUMMARY} | {"event_time": moment(row["event_time"])}
-    record = row["record"]
-    precedents = row["precedents"]
+    record, precedents, likely = row["record"], row["precedents"], row["likely"]
     return Alert(
-        **summary,
-        created_at=moment(row["created_at"]),
+        **_summary(row),
         transaction=record["transaction"],
         features=record["features"],
         reasons=tuple(ReasonRecord(**reason) for reason in record["reasons"]),
         precedents=None if precedents is None else tuple(_precedent(item) for item in precedents),
+        likely=None if likely is None else Typology(**likely),
         dispositions=made,
     )
 

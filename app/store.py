@@ -11,7 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    inspect,
+    or_,
+    select,
+    text,
+    union,
+    update,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -19,18 +32,26 @@ from app import tables
 from app.audit import AuditTrail
 from app.audit import write as _audit
 from app.conversations import Conversations
+from app.decisions import Decisions
+from app.ledger import Ledger, NewEntry, alert_digest, append, found_digest
+from app.note_box import NoteBox
 from app.records import (
-    REASON_CODES,
+    NOBODY,
     STATES,
-    UNDECIDED,
     Alert,
     AlertFilter,
     AlertPage,
     Disposition,
+    Label,
     Precedent,
     Scored,
+    Typology,
 )
-from app.rows import SUMMARY, alert_of, alert_row, disposition_of, moment, seconds, summary_of
+from app.rows import SUMMARY, alert_of, alert_row, disposition_of, seconds, summary_of
+from app.store_errors import ConflictError as ConflictError
+from app.store_errors import InvalidDecisionError as InvalidDecisionError
+from app.store_errors import NotFoundError as NotFoundError
+from app.store_errors import StoreError as StoreError
 from app.users import Users
 
 log = logging.getLogger(__name__)
@@ -39,28 +60,15 @@ log = logging.getLogger(__name__)
 _IDS_AT_ONCE = 10_000
 
 
-class StoreError(Exception):
-    """The desk's database cannot be opened, or holds what it should not."""
-
-
-class NotFoundError(StoreError):
-    """There is no such alert, conversation or message."""
-
-
-class ConflictError(StoreError):
-    """The alert is no longer in a state that allows this; somebody else was quicker."""
-
-
-class InvalidDecisionError(StoreError):
-    """A decision or reason code that does not exist."""
-
-
 class Store:
     """The desk's database.
 
     Attributes:
         engine: The SQLAlchemy engine.
         conversations: Conversations with the assistant, and feedback on them.
+        decisions: Claims, decisions and undo.
+        ledger: The chain of decision records.
+        notes: Case notes to be written or taken back.
         trail: The audit trail.
         users: Who may work at the desk.
 
@@ -71,6 +79,10 @@ class Store:
     def __init__(self, database_url: str) -> None:
         self.engine = _open_engine(database_url)
         self.conversations = Conversations(self.engine)
+        self.decisions = Decisions(self.engine)
+        self.ledger = Ledger(self.engine)
+        self.notes = NoteBox(self.engine)
+        self.ledger.adopt()
         self.trail = AuditTrail(self.engine)
         self.users = Users(self.engine)
 
@@ -88,6 +100,10 @@ class Store:
             rows = [alert_row(item, now) for item in incoming.values()]
             if rows:
                 connection.execute(tables.alerts.insert(), rows)
+                append(
+                    connection,
+                    (NewEntry(row["transaction_id"], "alert", {"digest": alert_digest(row)}) for row in rows),
+                )
         return len(rows)
 
     def alerts(self, wanted: AlertFilter | None = None, offset: int = 0, limit: int = 50) -> AlertPage:
@@ -133,86 +149,49 @@ class Store:
         except NotFoundError:
             return None
 
-    def freeze_precedents(self, alert_id: int, precedents: Sequence[Precedent]) -> tuple[Precedent, ...]:
-        """Stores the precedents of an alert once; where some are stored already, those stay.
+    def freeze_found(
+        self, alert_id: int, precedents: Sequence[Precedent], likely: Typology | None = None
+    ) -> tuple[Precedent, ...]:
+        """Stores the precedents and the typology of an alert once; where some are stored already, those stay.
 
         Returns:
             The precedents that stand in the record.
+
+        Raises:
+            NotFoundError: there is no such alert.
         """
+        alerts = tables.alerts
+        found = {
+            "precedents": [asdict(item) for item in precedents],
+            "likely": None if likely is None else asdict(likely),
+        }
         with self.engine.begin() as connection:
-            connection.execute(
-                update(tables.alerts)
-                .where(tables.alerts.c.id == alert_id, tables.alerts.c.precedents.is_(None))
-                .values(precedents=[asdict(item) for item in precedents])
-            )
+            name = connection.scalar(select(alerts.c.transaction_id).where(alerts.c.id == alert_id))
+            open_yet = update(alerts).where(alerts.c.id == alert_id, alerts.c.precedents.is_(None))
+            typology = "" if likely is None else likely.name
+            if connection.execute(open_yet.values(**found, typology=typology)).rowcount == 1:
+                append(connection, [NewEntry(str(name), "found", {"digest": found_digest(found)})])
         return self.alert(alert_id).precedents or ()
 
-    def decide(self, alert_id: int, decision: str, reason_code: str, note: str, analyst: str) -> Disposition:
-        """Records a decision on an alert that is open or waits for information.
+    def unfinished(self, limit: int) -> list[int]:
+        """Alerts whose precedents were not looked up yet, by expected loss; at most `limit` ids."""
+        alerts = tables.alerts.c
+        query = select(alerts.id).where(alerts.precedents.is_(None)).order_by(alerts.expected_loss.desc()).limit(limit)
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query))
 
-        Raises:
-            NotFoundError: there is no such alert.
-            ConflictError: the alert is already decided.
-            InvalidDecisionError: the decision or the reason code does not exist.
-        """
-        _check_decision(decision, reason_code)
-        now = seconds(datetime.now(UTC))
-        with self.engine.begin() as connection:
-            before = connection.scalar(select(tables.alerts.c.state).where(tables.alerts.c.id == alert_id))
-            if before is None:
-                raise NotFoundError(f"there is no alert {alert_id}")
-            moved = connection.execute(
-                update(tables.alerts)
-                .where(tables.alerts.c.id == alert_id, tables.alerts.c.state == before)
-                .where(tables.alerts.c.state.in_(UNDECIDED))
-                .values(state=decision)
-            )
-            if moved.rowcount != 1:
-                state = STATES.get(before, before).lower()
-                raise ConflictError(f"alert {alert_id} is already decided ({state}); undo that decision first")
-            values = {
-                "alert_id": alert_id,
-                "decision": decision,
-                "reason_code": reason_code,
-                "note": note.strip(),
-                "analyst": analyst,
-                "decided_at": now,
-                "previous_state": before,
-            }
-            key = connection.execute(tables.dispositions.insert().values(**values)).inserted_primary_key
-            _audit(connection, analyst, "decide", f"alert {alert_id}", {"decision": decision, "reason": reason_code})
-        del values["previous_state"]
-        made = {**values, "id": int(key[0]) if key else 0, "decided_at": moment(now)}
-        return Disposition(**made)
+    def decide(self, alert_id: int, decision: str, reason_code: str, note: str, analyst: str) -> Disposition:
+        """Records a decision; see `Decisions.decide`."""
+        return self.decisions.decide(alert_id, decision, reason_code, note, analyst)
 
     def undo(self, alert_id: int, analyst: str) -> Alert:
-        """Takes back the decision in force; it stays in the record, marked as taken back.
-
-        Raises:
-            NotFoundError: there is no such alert.
-            ConflictError: there is no decision to take back.
-        """
-        self.alert(alert_id)
-        with self.engine.begin() as connection:
-            latest = connection.execute(
-                select(tables.dispositions)
-                .where(tables.dispositions.c.alert_id == alert_id, tables.dispositions.c.undone_at.is_(None))
-                .order_by(tables.dispositions.c.id.desc())
-                .limit(1)
-            ).mappings()
-            row = latest.first()
-            if row is None:
-                raise ConflictError(f"alert {alert_id} has no decision to undo")
-            connection.execute(
-                update(tables.dispositions)
-                .where(tables.dispositions.c.id == row["id"])
-                .values(undone_at=seconds(datetime.now(UTC)), undone_by=analyst)
-            )
-            connection.execute(
-                update(tables.alerts).where(tables.alerts.c.id == alert_id).values(state=row["previous_state"])
-            )
-            _audit(connection, analyst, "undo", f"alert {alert_id}", {"decision": row["decision"]})
+        """Takes back the decision in force; see `Decisions.undo`."""
+        self.decisions.undo(alert_id, analyst)
         return self.alert(alert_id)
+
+    def labels(self, as_of: datetime | None = None) -> list[Label]:
+        """What decisions say about payments; see `Decisions.labels`."""
+        return self.decisions.labels(as_of)
 
     def record_transaction(self, transaction_id: str, event_time: datetime, columns: dict[str, Any]) -> bool:
         """Keeps a payment as history to the next ones.
@@ -248,9 +227,12 @@ class Store:
         Returns:
             How many were removed.
         """
-        decided = select(tables.dispositions.c.alert_id)
+        worked_on = union(select(tables.dispositions.c.alert_id), select(tables.narratives.c.alert_id))
         with self.engine.begin() as connection:
-            gone = connection.execute(tables.alerts.delete().where(tables.alerts.c.id.not_in(decided))).rowcount
+            undecided = tables.alerts.c.id.not_in(worked_on)
+            names = list(connection.scalars(select(tables.alerts.c.transaction_id).where(undecided)))
+            gone = connection.execute(tables.alerts.delete().where(undecided)).rowcount
+            append(connection, (NewEntry(name, "withdrawn", {"reason": reason}, who) for name in names))
             connection.execute(tables.transactions.delete())
             if gone:
                 _audit(connection, who, "withdraw_alerts", "", {"alerts": gone, "reason": reason})
@@ -294,12 +276,25 @@ def _open_engine(database_url: str) -> Engine:
         if url.get_backend_name() == "sqlite":
             event.listen(engine, "connect", _configure_sqlite)
         tables.metadata.create_all(engine)
+        _add_missing_columns(engine)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise StoreError(f"setting database_url: {error}") from error
     except (SQLAlchemyError, OSError) as error:
         reason = getattr(error, "orig", None) or error
         raise StoreError(f"the desk's database does not open ({make_url(database_url)!r}): {reason}") from error
     return engine
+
+
+def _add_missing_columns(engine: Engine) -> None:
+    """Brings a database made by an earlier version up to date: columns that came later, empty in what is there."""
+    table = tables.alerts
+    there = {column["name"] for column in inspect(engine).get_columns(table.name)}
+    missing = [column for column in table.columns if column.name not in there]
+    if missing:
+        with engine.begin() as connection:
+            for column in missing:
+                kind = column.type.compile(engine.dialect)
+                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
@@ -317,16 +312,23 @@ def _conditions(wanted: AlertFilter) -> list[ColumnElement[bool]]:
         conditions.append(columns.state.in_(wanted.states))
     if wanted.min_probability > 0:
         conditions.append(columns.probability >= wanted.min_probability)
-    text = wanted.search.strip()
-    if text:
+    if wanted.max_probability < 1:
+        conditions.append(columns.probability <= wanted.max_probability)
+    if wanted.min_amount is not None:
+        conditions.append(columns.amount >= wanted.min_amount)
+    if wanted.max_amount is not None:
+        conditions.append(columns.amount <= wanted.max_amount)
+    if wanted.typology:
+        conditions.append(columns.typology == wanted.typology)
+    if wanted.owner:
+        conditions.append(columns.owner.is_(None) if wanted.owner == NOBODY else columns.owner == wanted.owner)
+    now = seconds(datetime.now(UTC))
+    if wanted.min_age_hours > 0:
+        conditions.append(columns.created_at <= now - round(wanted.min_age_hours * 3_600))
+    if wanted.max_age_hours is not None:
+        conditions.append(columns.created_at >= now - round(wanted.max_age_hours * 3_600))
+    start = wanted.search.strip()
+    if start:
         named = (columns.transaction_id, columns.payer, columns.payee)
-        conditions.append(or_(*(column.istartswith(text, autoescape=True) for column in named)))
+        conditions.append(or_(*(column.istartswith(start, autoescape=True) for column in named)))
     return conditions
-
-
-def _check_decision(decision: str, reason_code: str) -> None:
-    if decision not in REASON_CODES:
-        raise InvalidDecisionError(f"decision {decision!r} is not one of: {', '.join(REASON_CODES)}")
-    if reason_code not in REASON_CODES[decision]:
-        known = ", ".join(REASON_CODES[decision])
-        raise InvalidDecisionError(f"reason code {reason_code!r} does not go with {decision}; known: {known}")

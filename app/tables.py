@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -37,6 +38,12 @@ alerts = Table(
     # The decision record, written once: the payment, features and contributions behind the score.
     Column("record", JSON, nullable=False),
     Column("precedents", JSON(none_as_null=True)),
+    # The typology that fits best and the guide's passage, written once, together with the precedents.
+    Column("likely", JSON(none_as_null=True)),
+    Column("typology", String(50)),
+    # Who works on it; nobody where null.
+    Column("owner", String(100)),
+    Column("claimed_at", BigInteger),
     # The queue's order within a state, and over all states.
     Index("alerts_state_loss", "state", "expected_loss"),
     Index("alerts_loss", "expected_loss"),
@@ -55,6 +62,63 @@ dispositions = Table(
     Column("previous_state", String(30), nullable=False),
     Column("undone_at", BigInteger),
     Column("undone_by", String(100)),
+)
+
+# Every change to a decision record, each sealed by a hash over the one before it.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("transaction_id", String(200), nullable=False, index=True),
+    Column("kind", String(30), nullable=False),
+    # Canonical JSON, the very text that was hashed.
+    Column("body", Text, nullable=False),
+    Column("previous", String(64), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False),
+)
+
+# One row: where the ledger ends. Locked by whoever appends.
+ledger_head = Table(
+    "ledger_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("entries", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# Notes of closed cases to be written, indexed or taken back: the work survives a restart because it stands here.
+case_notes = Table(
+    "case_notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("disposition_id", ForeignKey("dispositions.id"), nullable=False, unique=True),
+    Column("alert_id", ForeignKey("alerts.id"), nullable=False, index=True),
+    Column("case_id", String(30), unique=True),
+    Column("state", String(20), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+# Narratives that an analyst has signed; a later one replaces an earlier one on the page, both stay.
+narratives = Table(
+    "narratives",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("alert_id", ForeignKey("alerts.id"), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("signed_by", String(100), nullable=False),
+    Column("signed_at", BigInteger, nullable=False),
+)
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", String(100), nullable=False),
+    Column("name", String(60), nullable=False),
+    Column("wanted", JSON, nullable=False),
+    UniqueConstraint("owner", "name"),
 )
 
 conversations = Table(

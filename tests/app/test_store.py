@@ -37,10 +37,10 @@ def test_the_record_holds_what_led_to_the_score(store, scored):
 
 def test_precedents_are_frozen_once(store, scored):
     store.add_alerts([scored(1)])
-    assert store.freeze_precedents(1, [precedent("CN-1")])[0].case_id == "CN-1"
-    assert store.freeze_precedents(1, [precedent("CN-2")])[0].case_id == "CN-1"
+    assert store.freeze_found(1, [precedent("CN-1")])[0].case_id == "CN-1"
+    assert store.freeze_found(1, [precedent("CN-2")])[0].case_id == "CN-1"
     store.add_alerts([scored(2)])
-    assert store.freeze_precedents(2, []) == ()
+    assert store.freeze_found(2, []) == ()
     assert store.alert(2).precedents == ()
 
 
