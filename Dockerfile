@@ -1,5 +1,8 @@
 # The desk in a container: built in one stage, run in another without compilers, as a user without rights.
-#   docker build -t frauddesk . && docker run -p 127.0.0.1:7860:7860 -v frauddesk:/data frauddesk
+#   docker build -t frauddesk .
+#   docker run -it --rm -v frauddesk:/data frauddesk frauddesk users add ann --role lead       asks for a password
+#   docker run -p 127.0.0.1:7860:7860 -v frauddesk:/data frauddesk
+# Within the container the desk listens on every address, and so takes no start without a user.
 FROM python:3.11-slim AS build
 
 # The CPU wheel; the default index's build brings several gigabytes of GPU packages.

@@ -9,14 +9,16 @@ import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from app import api_alerts, api_ask, api_score, errors, sign_in
+from app import api_alerts, api_ask, api_audit, api_score, errors, sign_in
+from app.access import User
+from app.access_api import allowed
 from app.api_docs import docs_page
 from app.auth import Door, Limits, user_or_none
 from app.desk import Desk
@@ -75,6 +77,7 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     app.include_router(api_score.router(desk, metrics))
     app.include_router(api_alerts.router(desk))
     app.include_router(api_ask.router(desk, metrics))
+    app.include_router(api_audit.router(desk))
     _service_routes(app, desk, metrics)
     app.router.routes.append(_Unmatched(app))
     if page:
@@ -112,7 +115,7 @@ def _service_routes(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
         return {"ready": fine, "parts": listed}
 
     @app.get("/metrics", tags=["service"], summary="Figures for Prometheus", response_class=Response)
-    def figures() -> Response:
+    def figures(user: Annotated[User, allowed("read")]) -> Response:
         for state, count in desk.store.counts().items():
             metrics.alerts.labels(state).set(count)
         if desk.model_version is not None:

@@ -148,7 +148,17 @@ class ModelBody(BaseModel):
     metrics: dict[str, float]
 
 
+def problem(description: str) -> dict[str, Any]:
+    """An answer with a problem, for the `responses` of a route."""
+    return {"model": ProblemBody, "description": description}
+
+
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    422: {"model": ProblemBody, "description": "The request does not fit; `detail` says where."},
-    503: {"model": ProblemBody, "description": "A part of the desk is not ready; `detail` says what to do."},
+    400: problem("The body cannot be read."),
+    401: problem("Nobody is signed in, or the token is unknown, has ended or was revoked."),
+    403: problem("The role or the token's scopes do not allow this; `detail` says which do."),
+    422: problem("The request does not fit; `detail` says where."),
+    429: problem("Too many requests; `Retry-After` says when to come back."),
+    503: problem("A part of the desk is not ready; `detail` says what to do."),
 }
+"""Problems that every route can answer with."""

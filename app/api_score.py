@@ -8,6 +8,8 @@ from fastapi import APIRouter, Body, File, Query, UploadFile
 from fastapi.responses import StreamingResponse
 
 from app import uploads
+from app.access import User
+from app.access_api import allowed
 from app.api_models import PROBLEMS, ModelBody, ProblemBody, ScoreBody
 from app.batch import score_upload
 from app.desk import Desk
@@ -38,6 +40,7 @@ def router(desk: Desk, metrics: Metrics) -> APIRouter:
 
     @routes.post("/score", summary="Score one payment", response_model=ScoreBody)
     def score(
+        user: Annotated[User, allowed("score")],
         payment: Annotated[
             dict[str, Any], Body(description="The payment in the columns of the schema.", examples=[_PAYMENT])
         ],
@@ -57,6 +60,7 @@ def router(desk: Desk, metrics: Metrics) -> APIRouter:
         responses=_REFUSED | _TABLE,
     )
     def batch(
+        user: Annotated[User, allowed("score")],
         file: Annotated[UploadFile, File(description="CSV or Parquet in the columns of the schema.")],
         reasons: Annotated[int, Query(ge=0, le=50)] = 0,
         format: Annotated[Literal["csv", "parquet"], Query(description="Format of the answer.")] = "csv",
@@ -77,7 +81,7 @@ def router(desk: Desk, metrics: Metrics) -> APIRouter:
         return StreamingResponse(_sent(target, folder), media_type=_MEDIA[format], headers=headers)
 
     @routes.get("/model", summary="The model in use", response_model=ModelBody)
-    def model() -> dict[str, Any]:
+    def model(user: Annotated[User, allowed("read")]) -> dict[str, Any]:
         scorer = desk.scorer
         champion = desk.registry.champion()
         same = champion is not None and str(champion.version) == str(scorer.model_version)

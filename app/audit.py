@@ -37,8 +37,8 @@ class AuditFilter:
         who: Name of a user; empty: all.
         action: What was done; empty: all.
         subject: What it was done to, such as `alert 7`; empty: all.
-        since: First moment; None: from the beginning.
-        until: Moment after the last; None: to the end.
+        since: First moment, UTC where it names no zone; None: from the beginning.
+        until: Moment after the last, likewise; None: to the end.
     """
 
     who: str = ""
@@ -121,7 +121,12 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
         if value
     ]
     if wanted.since is not None:
-        conditions.append(columns.at >= seconds(wanted.since))
+        conditions.append(columns.at >= _utc_seconds(wanted.since))
     if wanted.until is not None:
-        conditions.append(columns.at < seconds(wanted.until))
+        conditions.append(columns.at < _utc_seconds(wanted.until))
     return conditions
+
+
+def _utc_seconds(time: datetime) -> int:
+    """Seconds since 1970; a time without a zone is UTC."""
+    return seconds(time if time.tzinfo is not None else time.replace(tzinfo=UTC))

@@ -80,7 +80,9 @@ class Door:
             return
         headers = dict(scope["headers"])
         try:
-            visitor = self.guard.recall(headers) or await run_in_threadpool(self.guard.find, headers)
+            visitor = self.guard.recall(headers)
+            if visitor is None:
+                visitor = await run_in_threadpool(self.guard.find, headers)
         except Exception as error:
             if scope["path"] == "/health":
                 await self.app(scope, receive, send)

@@ -35,12 +35,11 @@ class ProgressStep(Protocol):
 
 def start(overrides: dict[str, Any] | None = None) -> Settings:
     """Settings for one command; logs go to stderr at their level, no library calls home."""
-    import logging
+    from app import logs
 
     silence_telemetry()
     settings = Settings.load(overrides)
-    level = settings.log_level
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings)
     return settings
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.failures import DeskRunning, PortInUse
+from app.failures import DeskRunning, NoUsers, PortInUse
 from app.settings import Settings
 
 LOCK_NAME = "desk.lock"
+_OWN_ADDRESSES = ("127.0.0.1", "localhost", "::1")
 
 
 def require_free_port(settings: Settings) -> None:
@@ -30,6 +31,32 @@ def require_free_port(settings: Settings) -> None:
                 f"cannot listen on {settings.host}:{settings.port}: {reason}; "
                 f"give another with --port {min(settings.port + 1, 65_535)} or FRAUDDESK_PORT"
             ) from error
+
+
+def require_users(settings: Settings) -> None:
+    """Refuse to listen where others could come in, unless they have to sign in.
+
+    Raises:
+        NoUsers: the address is not this machine's own and nobody was made a user yet; says what to run.
+    """
+    if settings.host in _OWN_ADDRESSES or _has_users(settings):
+        return
+    raise NoUsers(
+        f"host {settings.host} lets others on the network in, and this desk has no users yet; "
+        "make one with `frauddesk users add NAME --role lead`, or leave the host at 127.0.0.1"
+    )
+
+
+def _has_users(settings: Settings) -> bool:
+    from app.store import Store
+
+    if not settings.database_url and not (settings.home / "desk.db").exists():
+        return False
+    store = Store(settings.desk_database)
+    try:
+        return store.users.any()
+    finally:
+        store.close()
 
 
 @contextmanager
@@ -77,6 +104,8 @@ def run_server(settings: Settings, say: Callable[[str], None]) -> None:
 
     from app.api import create_app
 
+    require_users(settings)
+
     class Announcing(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -94,8 +123,10 @@ def run_server(settings: Settings, say: Callable[[str], None]) -> None:
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        # Its lines go where all others go; requests are logged by the desk itself, with their ids.
+        log_config=None,
         log_level=settings.log_level.lower(),
-        access_log=settings.log_level in ("DEBUG", "INFO"),
+        access_log=False,
         timeout_graceful_shutdown=5,
     )
     Announcing(config).run()

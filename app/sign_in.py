@@ -41,7 +41,7 @@ def install(app: FastAPI, desk: Desk, guard: Guard) -> None:
         done = await run_in_threadpool(desk.store.users.sign_in, name, password, address)
         if done is None:
             failures.failed(name, address)
-            await run_in_threadpool(desk.store.audit, name or "nobody", "sign_in_refused", f"user {name}")
+            await run_in_threadpool(_note_refusal, desk, name)
             return _refused(request, 401, _WRONG, name, to)
         failures.succeeded(name, address)
         answer = RedirectResponse(own_path(to), 303)
@@ -69,6 +69,12 @@ def own_path(path: str) -> str:
     if not fine or not path.isprintable() or path.startswith((SIGN_IN, SIGN_OUT)):
         return "/"
     return quote(path, safe="/?=&%#:+,;@!$'()*~-._")
+
+
+def _note_refusal(desk: Desk, name: str) -> None:
+    # What was typed may be a password in the wrong field: only the name of a user is kept.
+    known = desk.store.users.find(name)
+    desk.store.audit("nobody", "sign_in_refused", "user unknown" if known is None else f"user {known.name}")
 
 
 def _refused(request: Request, status: int, text: str, name: str, to: str, wait: float = 0.0) -> Response:

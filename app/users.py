@@ -82,6 +82,18 @@ class Users:
             rows = connection.execute(select(tables.users).order_by(tables.users.c.key)).mappings().all()
         return [_account(row) for row in rows]
 
+    def check(self, name: str, role: str) -> None:
+        """Refuses a name or role that no user can have, before a password is asked for.
+
+        Raises:
+            UserError: says which.
+        """
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"user {name!r}: a name is up to 100 letters, digits and . _ @ + -, a letter or digit first"
+            )
+        _check_role(role)
+
     def add(self, name: str, role: str, password: str, by: str) -> Account:
         """Adds a user.
 
@@ -114,6 +126,12 @@ class Users:
         except IntegrityError as error:
             raise UserError(f"there is a user {name} already; frauddesk users list shows them") from error
         return self.account(name)
+
+    def find(self, name: str) -> Account | None:
+        """One user; None where nobody has this name."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(tables.users).where(tables.users.c.key == name.lower())).mappings().first()
+        return None if row is None else _account(row)
 
     def account(self, name: str) -> Account:
         """One user.

@@ -25,10 +25,11 @@ def up(
 ) -> None:
     """From data to a working desk: champion, alerts, documents, first measurements, page."""
     settings = start({"host": host, "port": port})
-    from app.serve import hold_home, require_free_port
+    from app.serve import hold_home, require_free_port, require_users
     from app.up import bring_up
 
     if serve_page:
+        require_users(settings)
         require_free_port(settings)
     with hold_home(settings, "frauddesk up"):
         summary = bring_up(settings, data, schema, say=note, progress=ProgressLine())
@@ -45,8 +46,9 @@ def serve(
 ) -> None:
     """Serve the desk on what `up` has made."""
     settings = start({"host": host, "port": port})
-    from app.serve import hold_home, require_free_port, run_server
+    from app.serve import hold_home, require_free_port, require_users, run_server
 
+    require_users(settings)
     require_free_port(settings)
     with hold_home(settings, "frauddesk serve"):
         run_server(settings, say=note)
