@@ -1,53 +1,40 @@
-"""The assistant: an answer from the documents and, where a question names a payment, its figures from tools.
+"""The assistant: an answer from the documents and, where the question asks for figures, those from tools.
 
-Every figure of a payment (score, contributions, precedents) comes from the model, the store and the index, and stands
-apart from what the documents say. Nothing that a document says starts a tool: only the question itself does.
+Every figure of a payment, an account, a model or the queue comes from a tool (`app.tools`) and stands apart from what
+the documents say. Nothing that a document says starts a tool: only the question itself does.
 """
 
 import re
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from app.errors import message_of
-from app.records import Alert, Precedent, ReasonRecord, Scored, plain
+from app.access import User, local_user
+from app.arms import DEFAULT, Arm
+from app.records import plain
+from app.tools import CaseFacts, Context, Toolbox, ToolCall, ToolError, ToolResult, plan
+from app.tools.accounts import is_account
+from app.tools.check import backed_sentences
+from app.tools.choosing import ModelChooser
+from app.tools.evidence import endings, reports
+from app.tools.payments import case_facts, find_payment
+from app.tools.toolbox import step_of
+from app.visible import visible_collections
 from retrieval import Answer
 
 if TYPE_CHECKING:
     from app.desk import Desk
 
-_TOKEN = re.compile(r"[A-Za-z0-9][\w-]{3,}")
-# A bare number is an id only where the question says so: "over 10,000" is an amount.
-_NAMED_NUMBER = re.compile(r"(?:transaction|payment|id|#)\s*(?:no\.?|number)?\s*#?(\d{3,})", re.IGNORECASE)
-_REASONS_SHOWN = 5
+__all__ = ["Assistant", "CaseFacts", "Reply", "Step"]
 
-
-@dataclass(frozen=True)
-class CaseFacts:
-    """What the tools say about one payment. Probabilities in [0, 1], amount in `currency`, time UTC.
-
-    Attributes:
-        origin: `alert record` for what was frozen when the alert was raised, `scored now` otherwise.
-        alert_id: The alert on this payment; None where it has none.
-        state: The alert's state; None where there is none.
-    """
-
-    transaction_id: str
-    event_time: datetime
-    payer: str
-    payee: str
-    amount: float
-    currency: str
-    probability: float
-    threshold: float
-    model_version: str
-    reasons: tuple[ReasonRecord, ...]
-    precedents: tuple[Precedent, ...]
-    origin: str
-    alert_id: int | None = None
-    state: str | None = None
+# These tools answer by themselves; documents are read beside them only where one names what the figures are about.
+_SUFFICIENT = frozenset(("payment_score", "account_history", "queue_figures"))
+# These have documents of their own: run reports, notes of the near cases.
+_WITH_REPORTS = frozenset(("compare_models", "model_figures", "run_figures"))
+_OWN_EVIDENCE = _WITH_REPORTS | {"similar_cases"}
+_NAMED_AT_ALL = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,23 +44,68 @@ class Reply:
     Attributes:
         question: The question as asked.
         answer: The answer from the documents.
-        case: Figures from tools on the payment that the question names; None where it names none.
+        case: All that is known of the payment that the question asks about; None where it asks about none.
+        results: Figures from tools, in the order in which they are shown.
+        told: What a chat model says of those figures; every figure in it stands in `results`.
+        read: Whether the documents were asked.
+        asked: Whether the question asks for the figures, and not only names what they are about.
         notices: What the analyst should know about how the answer came about.
         elapsed_ms: Time from question to answer.
+        arm: The configuration that answered.
+        transaction_id: What "this payment" means in the next question.
     """
 
     question: str
     answer: Answer
     case: CaseFacts | None = None
+    results: tuple[ToolResult, ...] = ()
+    told: tuple[str, ...] = ()
+    read: bool = True
+    asked: bool = False
     notices: tuple[str, ...] = ()
     elapsed_ms: float = 0.0
+    arm: str = DEFAULT
+    transaction_id: str = ""
+
+    @property
+    def figures_text(self) -> str:
+        """What the tools' figures say, in words."""
+        return " ".join(self.told or (sentence for result in self.results for sentence in result.sentences))
+
+    @property
+    def status(self) -> str:
+        """`answered`, `partial` or `not_in_documents`; figures that were asked for answer too."""
+        if self.answer.status == "not_in_documents" and self.asked and self.figures_text:
+            return "answered"
+        return self.answer.status
+
+    @property
+    def text(self) -> str:
+        """The whole answer: what the figures say, then what the documents say."""
+        said = self.answer.answer if self.answer.sentences or not self.figures_text else ""
+        return " ".join(part for part in (self.figures_text, said) if part)
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer's JSON, with `case` beside it where tools gave figures."""
-        body = self.answer.to_dict() | {"elapsed_ms": round(self.elapsed_ms, 1)}
+        """The answer's JSON, with `tool_results` and `case` beside it where tools gave figures."""
+        body = self.answer.to_dict() | {
+            "answer": self.text,
+            "status": self.status,
+            "elapsed_ms": round(self.elapsed_ms, 1),
+            "answered_from": [
+                *(["tools"] if self.figures_text else []),
+                *(["documents"] if self.answer.sentences else []),
+            ],
+            "tool_results": [result.to_dict() for result in self.results],
+            "arm": self.arm,
+        }
+        if self.told:
+            body["told"] = list(self.told)
         if self.case is not None:
             body["case"] = plain(self.case)
-        notices = [*body.get("notices", ()), *self.notices]
+        trace = getattr(self.answer, "trace_id", "")
+        if trace:
+            body["trace_id"] = trace
+        notices = [*body.pop("notices", ()), *self.notices]
         return body | ({"notices": notices} if notices else {})
 
 
@@ -82,9 +114,10 @@ class Step:
     """Something that happened on the way to an answer.
 
     Attributes:
-        kind: `looking_up`, `case`, `searching`, `writing` (`said` holds the unchecked text so far), `done`.
+        kind: `looking_up`, `case`, `figures`, `searching`, `writing` (`said` holds the unchecked text so far), `done`.
         text: What is being done, in words for the page.
         case: With kind `case`.
+        result: With kind `figures`.
         said: With kind `writing`.
         reply: With kind `done`.
     """
@@ -92,6 +125,7 @@ class Step:
     kind: str
     text: str = ""
     case: CaseFacts | None = None
+    result: ToolResult | None = None
     said: str = ""
     reply: Reply | None = None
 
@@ -101,107 +135,250 @@ class Assistant:
 
     def __init__(self, desk: "Desk") -> None:
         self._desk = desk
+        self._toolbox = Toolbox(desk)
+        self._choosers: dict[str, ModelChooser] = {}
 
-    def ask(self, question: str, transaction_id: str | None = None, as_of: datetime | str | None = None) -> Reply:
+    def ask(
+        self,
+        question: str,
+        transaction_id: str | None = None,
+        as_of: datetime | str | None = None,
+        *,
+        user: User | None = None,
+    ) -> Reply:
         """Answers a question.
 
         Args:
-            question: In plain words; may name a payment by its id.
+            question: In plain words; may name a payment, an account, a model version or a run.
             transaction_id: The payment at hand, for a question asked beside a case.
-            as_of: Only documents known by then are seen; now where None.
+            as_of: Only what was known by then is seen; now where None.
+            user: Who asks; the user of this machine where None.
 
         Raises:
             InputError: the question is empty or `as_of` is not a time.
             RetrievalError: the index is not there or cannot be searched.
         """
-        for step in self.steps(question, transaction_id, as_of):
+        for step in self.steps(question, transaction_id, as_of, user=user):
             if step.reply is not None:
                 return step.reply
         raise RuntimeError("the steps of an answer ended without a reply")
 
     def steps(
-        self, question: str, transaction_id: str | None = None, as_of: datetime | str | None = None
+        self,
+        question: str,
+        transaction_id: str | None = None,
+        as_of: datetime | str | None = None,
+        *,
+        user: User | None = None,
+        earlier: str = "",
+        arm: Arm | None = None,
     ) -> Iterator[Step]:
-        """The same, telling each step; the last one holds the reply."""
+        """The same, telling each step; the last one holds the reply.
+
+        Args:
+            question: As above.
+            transaction_id: As above.
+            as_of: As above.
+            user: As above.
+            earlier: The payment that the conversation was about before this question.
+            arm: The configuration that answers; the desk's choice for the question where None.
+        """
         started = time.perf_counter()
-        notices: list[str] = []
-        case: CaseFacts | None = None
-        named = transaction_id or self._named(question)
-        if named is not None:
-            yield Step("looking_up", f"Looking up payment {named}")
-            try:
-                case = self.case_facts(named)
-            except Exception as error:
-                # The documents can still answer; what failed is told beside the answer.
-                notices.append(f"The figures for {named} are not available: {message_of(error)}")
+        user = user or local_user()
+        arm = arm or self._desk.arms.choose(question)
+        collections = visible_collections(self._desk.index, user)
+        work = _Work(question, user, as_of, collections, arm, Context(transaction_id or earlier))
+        chooser = self._chooser(arm)
+        if chooser.supported:
+            yield Step("looking_up", "Choosing what to look up")
+        calls = self._calls(work, transaction_id or "", chooser)
+        yield from self._run(work, calls)
+        if work.results and chooser.supported and not any(result.problem for result in work.results):
+            yield Step("looking_up", "Reading the figures")
+            said = chooser.tell(question, work.results)
+            work.told, left_out = backed_sentences(said, work.results, question)
+            if left_out:
+                work.notices.append(f"{left_out} sentences with figures that no tool gave were left out.")
+        yield from self._read(work, calls)
+        assert work.answer is not None, "reading ends with an answer"
+        elapsed = (time.perf_counter() - started) * 1000
+        yield Step("done", reply=work.reply(elapsed, bool(calls) and all(call.asked for call in calls)))
+
+    def _calls(self, work: "_Work", transaction_id: str, chooser: ModelChooser) -> list[ToolCall]:
+        """The tools that the question asks for: chosen by the model where it can, else by rules."""
+        calls, notice = chooser.choose(work.question, work.context)
+        if notice:
+            work.notices.append(notice)
+        calls = calls or plan(work.question, self, work.context)
+        if not calls and transaction_id and not _about_documents(work.question):
+            calls = [ToolCall("payment_score", {"transaction_id": transaction_id}, asked=False)]
+        return calls
+
+    def _run(self, work: "_Work", calls: Sequence[ToolCall]) -> Iterator[Step]:
+        moment = _moment(work.as_of)
+        for call in calls:
+            yield Step("looking_up", step_of(call))
+            result, case = self._toolbox.run(call, work.user, moment)
+            named = result.arguments.get("transaction_id", "")
+            if result.problem:
+                work.notices.append(result.problem)
+                continue
+            work.results.append(result)
+            work.transaction_id = named or work.transaction_id
             if case is not None:
-                yield Step("case", f"Payment {named}: score {case.probability:.3f}", case=case)
-            elif not notices:
-                notices.append(f"No payment {named} is known here.")
+                work.case = work.case or case
+                yield Step("case", f"Payment {named}: score {case.probability:.3f}", case=case, result=result)
+            else:
+                yield Step("figures", result.title, result=result)
+
+    def _read(self, work: "_Work", calls: Sequence[ToolCall]) -> Iterator[Step]:
+        """What the documents say, unless the figures answer alone."""
+        asked = self._for_documents(work, calls)
+        if asked is None:
+            yield Step("searching", "Looking for passages behind the figures")
+            work.answer, work.read = self._behind(work), False
+            return
         yield Step("searching", "Searching the documents")
-        answer: Answer | None = None
         said = ""
-        asked = question if case is None else self._for_documents(question, case.transaction_id, as_of)
-        for event in self._desk.answerer.stream(asked, as_of=as_of):
+        for event in work.arm.answerer.stream(asked, as_of=work.as_of, collections=work.collections):
             if event.kind == "evidence":
                 yield Step("searching", f"Reading {_count(event.hits)}")
             elif event.kind == "done":
-                answer = event.answer
+                work.answer = event.answer
             else:
                 said = "" if event.kind == "reset" else said + event.text
                 yield Step("writing", "Checking each sentence against its source", said=said)
-        assert answer is not None, "the last event of a stream holds the answer"
-        elapsed = (time.perf_counter() - started) * 1000
-        yield Step("done", reply=Reply(question, answer, case, tuple(notices), elapsed))
 
-    def case_facts(self, transaction_id: str) -> CaseFacts | None:
-        """Figures on one payment: from its alert's frozen record, else scored from the history before it."""
-        alert = self._desk.store.alert_of(transaction_id)
-        found: Alert | Scored | None = alert or self._desk.score_known(transaction_id)
-        if found is None:
-            return None
-        return CaseFacts(
-            transaction_id=found.transaction_id,
-            event_time=found.event_time,
-            payer=found.payer,
-            payee=found.payee,
-            amount=found.amount,
-            currency=found.currency,
-            probability=found.probability,
-            threshold=found.threshold,
-            model_version=found.model_version,
-            reasons=found.reasons[:_REASONS_SHOWN],
-            precedents=self._desk.precedents(found),
-            origin="alert record" if alert is not None else "scored now",
-            alert_id=alert.id if alert is not None else None,
-            state=alert.state if alert is not None else None,
-        )
-
-    def _for_documents(self, question: str, transaction_id: str, as_of: datetime | str | None) -> str:
-        """The question as documents can answer it.
+    def _for_documents(self, work: "_Work", calls: Sequence[ToolCall]) -> str | None:
+        """The question as documents can answer it; None where the figures answer and no document is about them.
 
         The id of a payment that no document names would make every passage look beside the point; the tools have
         answered for it, so that for the documents it is just "this payment".
         """
-        if any(hit.named for hit in self._desk.index.search(transaction_id, k=1, as_of=as_of)):
-            return question
-        return re.sub(re.escape(transaction_id), "this payment", question, flags=re.IGNORECASE)
+        if not work.results:
+            return work.question
+        names = [name for result in work.results for name in result.subject]
+        about = [name for name in names if self._is_named(name, work)]
+        tools = {result.tool for result in work.results}
+        enough = all(call.asked for call in calls) and tools <= _SUFFICIENT | _OWN_EVIDENCE
+        if enough and (not about or tools & _OWN_EVIDENCE):
+            return None
+        question = work.question
+        for name in names:
+            if name in about:
+                question = question if name.lower() in question.lower() else f"{question} ({name})"
+            else:
+                question = re.sub(re.escape(name), "this payment", question, flags=re.IGNORECASE)
+        return question
 
-    def _named(self, question: str) -> str | None:
-        """The first payment id in a question; None where no word in it is one."""
-        numbers = _NAMED_NUMBER.findall(question)
-        words = [word for word in _TOKEN.findall(question) if any(c.isdigit() for c in word) and not word.isdigit()]
-        for word in dict.fromkeys([*words, *(word.upper() for word in words), *numbers]):
-            if self._is_known(word):
-                return word
-        return next((word for word in words if re.fullmatch(r"[Tt]\d{6,}", word)), None)
+    def _is_named(self, name: str, work: "_Work") -> bool:
+        if re.fullmatch(r"v\d+", name):
+            return False
+        hits = self._desk.index.search(name, k=1, as_of=work.as_of, collections=work.collections)
+        return any(hit.named >= _NAMED_AT_ALL for hit in hits)
 
-    def _is_known(self, word: str) -> bool:
+    def _behind(self, work: "_Work") -> Answer:
+        """The passages that stand behind figures: run reports of the versions compared, notes of the near cases."""
+        found: Answer | None = None
+        for result in work.results:
+            if result.tool in _WITH_REPORTS:
+                found = reports(self._desk.index, result, work.collections)
+            elif result.tool == "similar_cases":
+                case = find_payment(self._desk, result.arguments["transaction_id"])
+                near = self._desk.precedents(case)
+                found = endings(self._desk.index, near, case.event_time, work.collections)
+        return found or Answer("", "not_in_documents", (), "extractive", 0.0, index_version=self._desk.index.version)
+
+    def _chooser(self, arm: Arm) -> ModelChooser:
+        llm = arm.answerer.llm
+        if llm not in self._choosers:
+            self._choosers[llm] = ModelChooser(llm, self._desk.settings.ollama_url)
+        return self._choosers[llm]
+
+    def payment(self, word: str) -> bool:
+        """Whether a word is the id of a payment."""
         try:
             return self._desk.store.alert_of(word) is not None or self._desk.history.find(word) is not None
         except Exception:
             # Without model or transactions the documents still answer; the page shows what is not ready.
             return False
+
+    def account(self, word: str) -> bool:
+        """Whether a word is a payer or payee of a known payment."""
+        try:
+            return is_account(self._desk, word)
+        except Exception:
+            return False
+
+    def case_facts(self, transaction_id: str, user: User | None = None) -> CaseFacts | None:
+        """All that is known of a payment; None where there is no such payment."""
+        try:
+            return case_facts(self._desk, transaction_id, user or local_user())
+        except ToolError:
+            return None
+
+
+class _Work:
+    """What the steps of one answer hand on."""
+
+    def __init__(
+        self,
+        question: str,
+        user: User,
+        as_of: datetime | str | None,
+        collections: Collection[str] | None,
+        arm: Arm,
+        context: Context,
+    ) -> None:
+        self.question = question
+        self.user = user
+        self.as_of = as_of
+        self.collections = collections
+        self.arm = arm
+        self.context = context
+        self.results: list[ToolResult] = []
+        self.told: list[str] = []
+        self.notices: list[str] = []
+        self.case: CaseFacts | None = None
+        self.answer: Answer | None = None
+        self.read = True
+        self.transaction_id = context.transaction_id
+
+    def reply(self, elapsed_ms: float, asked: bool) -> Reply:
+        """The reply, once everything is there."""
+        assert self.answer is not None
+        answer = self.answer
+        if self.results and (answer.status == "not_in_documents" or (asked and answer.status == "partial")):
+            # The figures answer: words that the documents lack are no news, and what comes only close would distract.
+            answer = replace(answer, notices=(), sentences=(), status="not_in_documents")
+        return Reply(
+            self.question,
+            answer,
+            self.case,
+            tuple(self.results),
+            tuple(self.told),
+            self.read,
+            asked and bool(self.results),
+            tuple(self.notices),
+            elapsed_ms,
+            self.arm.name,
+            self.transaction_id,
+        )
+
+
+def _about_documents(question: str) -> bool:
+    return re.search(r"\b(?:polic|guide|typolog|procedure|documents?|rule)", question, re.IGNORECASE) is not None
+
+
+def _moment(as_of: datetime | str | None) -> datetime | None:
+    if as_of is None or as_of == "":
+        return None
+    try:
+        moment = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+    except ValueError:
+        # The search of the documents refuses it with a clear line.
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _count(hits: Sequence[object]) -> str:

@@ -17,6 +17,7 @@ from uuid import uuid4
 import pandas as pd
 
 from app.access import User
+from app.answering import Answering
 from app.arms import Arm, Arms
 from app.assistant import Assistant, Reply, Step
 from app.corpus import make_answerer
@@ -63,6 +64,7 @@ class Desk:
         self.settings = settings
         self.assistant = Assistant(self)
         self.arms = Arms(lambda: self.answerer)
+        self.answering = Answering(self)
         # One thread at a time writes the index; searches go on meanwhile.
         self.index_writing = threading.RLock()
         self._store = Lazy(lambda: Store(settings.desk_database))
@@ -249,7 +251,8 @@ class Desk:
         return self.assistant.steps(question, transaction_id, as_of, user=user, earlier=earlier, arm=arm)
 
     def close(self) -> None:
-        """Closes the database."""
+        """Ends the answers on their way and closes the database."""
+        self.answering.stop_all()
         if self._store.opened:
             self.store.close()
 
