@@ -66,6 +66,7 @@ def examine(settings: Settings) -> Examination:
         ("embedding", _embedding),
         ("index", _index),
         ("answers", _answers),
+        ("schedule", _schedule),
         ("desk", _desk),
     )
     findings: list[Finding] = []
@@ -191,6 +192,33 @@ def _answers(settings: Settings) -> Iterator[Finding]:
     health = ollama_health(settings.ollama_url, model)
     detail = f"Ollama at {settings.ollama_url}, model {model}: {health.detail}"
     yield Finding("answers", OK if health.ok else WARN, detail, health.fix)
+
+
+def _schedule(settings: Settings) -> Iterator[Finding]:
+    if not settings.database_url and not (settings.home / "desk.db").exists():
+        yield Finding("schedule", WARN, "nothing was measured yet", "frauddesk up")
+        return
+    from app.schedules import KINDS, Scheduler, cron_of, health
+    from app.store import Store
+
+    store = Store(settings.desk_database)
+    try:
+        found = health(settings, store.engine)
+    finally:
+        store.close()
+    if Scheduler.read(settings) is None and not any(each.problem for each in found):
+        crons = ", ".join(f"{KINDS[each.kind].lower()} at {cron_of(settings, each.kind)}" for each in found)
+        yield Finding("schedule", OK, f"no scheduler was started here ({crons}, UTC); `frauddesk schedule` starts one")
+        return
+    for each in found:
+        last = f"last {each.last.state} {each.last.started_at:%Y-%m-%d %H:%M}" if each.last else "never ran"
+        due = f", next {each.due:%Y-%m-%d %H:%M} UTC" if each.due else ""
+        part = f"schedule {each.kind}"
+        if each.problem:
+            fix = "frauddesk schedule" if not each.due else f"frauddesk schedule --once --only {each.kind}"
+            yield Finding(part, WARN, f"{last}{due}: {each.problem}", fix)
+        else:
+            yield Finding(part, OK, last + due)
 
 
 def _desk(settings: Settings) -> Iterator[Finding]:

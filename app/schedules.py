@@ -149,7 +149,6 @@ def measure_once(settings: Settings, kind: str, measure: Callable[[], tuple[str,
         AlreadyRunning: a measurement of this kind runs now.
         Exception: whatever the measurement raises, after it is recorded.
     """
-    from app.errors import message_of
     from app.store import Store
 
     store = Store(settings.desk_database)
@@ -162,7 +161,7 @@ def measure_once(settings: Settings, kind: str, measure: Callable[[], tuple[str,
                 with _time_limit(settings.schedule_minutes * 60):
                     detail, run_id = measure()
             except BaseException as error:
-                runs.finish(number, FAILED, message_of(error) if isinstance(error, Exception) else "ended by its user")
+                runs.finish(number, FAILED, _said(error))
                 raise
             runs.finish(number, DONE, detail, run_id)
             return runs.latest(kind)[0]
@@ -261,6 +260,14 @@ def _problem(cron: str, last: ScheduledRun | None, scheduler: Scheduler | None, 
     if now > missed + _LATE and not (last is not None and last.state == RUNNING):
         return f"the run of {missed:%Y-%m-%d %H:%M} UTC did not take place; see the log of `frauddesk schedule`"
     return ""
+
+
+def _said(error: BaseException) -> str:
+    from app.failures import one_line
+
+    if not isinstance(error, Exception):
+        return "ended by its user"
+    return one_line(str(error)) or type(error).__name__
 
 
 def _held(settings: Settings, kind: str) -> bool:
