@@ -96,9 +96,9 @@ def measured_runs(tracking_uri: str, experiment: str) -> list[Measured]:
 def releases(desk: "Desk", answers: list[Measured]) -> list[Release]:
     """Promotions and rollbacks of models, and changes of the assistant between measurements, the oldest first."""
     made = [
-        Release(entry.at, "model", f"v{entry.version}" + (" (back)" if entry.action == "rollback" else ""))
+        Release(entry.at, "model", f"v{entry.version}" + (" (back)" if entry.action.startswith("rolled back") else ""))
         for entry in desk.registry.history()
-        if entry.action in ("promote", "rollback")
+        if entry.action != "rejected"
     ]
     for before, after in pairwise(answers):
         changed = [

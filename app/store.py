@@ -33,8 +33,11 @@ from app.audit import AuditTrail
 from app.audit import write as _audit
 from app.conversations import Conversations
 from app.decisions import Decisions
+from app.jobs import Jobs
 from app.ledger import Ledger, NewEntry, alert_digest, append, found_digest
+from app.narratives import Narratives
 from app.note_box import NoteBox
+from app.predictions import PredictionLog
 from app.records import (
     NOBODY,
     STATES,
@@ -48,6 +51,7 @@ from app.records import (
     Typology,
 )
 from app.rows import SUMMARY, alert_of, alert_row, disposition_of, seconds, summary_of
+from app.saved_views import SavedViews
 from app.store_errors import ConflictError as ConflictError
 from app.store_errors import InvalidDecisionError as InvalidDecisionError
 from app.store_errors import NotFoundError as NotFoundError
@@ -67,8 +71,12 @@ class Store:
         engine: The SQLAlchemy engine.
         conversations: Conversations with the assistant, and feedback on them.
         decisions: Claims, decisions and undo.
+        jobs: Files to score and models to train.
         ledger: The chain of decision records.
         notes: Case notes to be written or taken back.
+        predictions: Every score that the service gave.
+        narratives: Narratives that analysts signed.
+        views: Filters that users keep.
         trail: The audit trail.
         users: Who may work at the desk.
 
@@ -82,9 +90,13 @@ class Store:
         self.decisions = Decisions(self.engine)
         self.ledger = Ledger(self.engine)
         self.notes = NoteBox(self.engine)
+        self.narratives = Narratives(self.engine)
+        self.views = SavedViews(self.engine)
         self.ledger.adopt()
         self.trail = AuditTrail(self.engine)
         self.users = Users(self.engine)
+        self.jobs = Jobs(self.engine)
+        self.predictions = PredictionLog(self.engine)
 
     def add_alerts(self, scored: Iterable[Scored]) -> int:
         """Adds an alert for each payment that has none yet.
@@ -244,7 +256,8 @@ class Store:
             _audit(connection, who, action, subject, detail or {})
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Closes every connection; scores on their way are written first."""
+        self.predictions.close()
         self.engine.dispose()
 
     def _known_transactions(self, connection: Connection, ids: list[str]) -> list[str]:

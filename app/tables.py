@@ -228,3 +228,38 @@ tokens = Table(
     Column("used_at", BigInteger),
     Column("revoked_at", BigInteger),
 )
+
+# Files to score and models to train, which go on after a restart. `created_at` is in nanoseconds: it is the order.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("state", String(20), nullable=False, index=True),
+    Column("owner", String(100), nullable=False, index=True),
+    Column("title", String(200), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("stage", String(100), nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger),
+    Column("cancelling", Boolean, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("error", Text, nullable=False),
+)
+
+# Every score that the service gave, for audits and for drift; written behind the answer.
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("transaction_id", String(200), nullable=False, index=True),
+    Column("probability", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("model_version", String(50), nullable=False),
+    Column("who", String(100), nullable=False),
+    Column("request_id", String(64), nullable=False),
+)

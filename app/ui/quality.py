@@ -98,7 +98,7 @@ class QualityPage:
         )
 
     def _timeline(self, answers: list[Measured], drift: list[Measured]) -> str:
-        registered = [entry for entry in self.desk.registry.history() if entry.action in ("promote", "rollback")]
+        registered = [entry for entry in self.desk.registry.history() if entry.action != "rejected"]
         panels = [
             Panel("Answers: shares with their 95% intervals", _series(answers, _ANSWER_FIGURES), 1.0),
             Panel(
