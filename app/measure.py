@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.corpus import make_answerer, open_index
+from app.answer_quality import measure_answers
 from app.files import write_whole
 from app.settings import Settings, SettingsError
+
+__all__ = ["measure_answers", "measure_drift", "parse_gates", "score_last_days"]
 
 DAY_SECONDS = 86_400
 
@@ -16,55 +17,7 @@ if TYPE_CHECKING:
 
     from app.console import ProgressLine
     from eval.drift import DriftResult
-    from eval.questions import Question
-    from eval.rag import RagResult
     from fraud_model.scorer import Scorer
-    from retrieval import Index
-
-
-def measure_answers(
-    settings: Settings,
-    questions: Path | None = None,
-    *,
-    gates: dict[str, float] | None = None,
-    most: int | None = None,
-    progress: "ProgressLine | None" = None,
-) -> "RagResult":
-    """Run the assistant over questions, score its answers, log the run to MLflow.
-
-    Args:
-        settings: Settings in force.
-        questions: A .jsonl file; None for the questions that ship, as far as their documents are in the index.
-        gates: Metric name and the least value that passes.
-        most: Ask at most so many, the kinds in proportion; all where None.
-        progress: Told after each question.
-    """
-    from eval.questions import load_questions, sample_questions
-    from eval.rag import run_rag
-
-    index = open_index(settings, read_only=True)
-    asked = load_questions(questions)
-    if questions is None:
-        asked = _about_indexed_documents(asked, index)
-    if most is not None:
-        asked = sample_questions(asked, most)
-    state = index.status()
-    params = {
-        "answerer": settings.llm,
-        "embedding_model": state.embedding_model,
-        "chunking": state.chunking,
-        "index_version": index.version,
-        "documents": state.documents,
-    }
-    return run_rag(
-        make_answerer(settings, index),
-        asked,
-        tracking_uri=settings.mlflow_uri,
-        artifact_root=settings.mlflow_artifacts,
-        params=params,
-        fail_under=gates,
-        progress=progress,
-    )
 
 
 def measure_drift(settings: Settings, *, progress: "ProgressLine | None" = None) -> "DriftResult":
@@ -105,12 +58,6 @@ def parse_gates(gates: Sequence[str]) -> dict[str, float]:
         if not found or not name.strip():
             raise SettingsError(f"--fail-under {gate!r} is not of the form metric=value, such as citation_recall=0.8")
     return parsed
-
-
-def _about_indexed_documents(questions: "list[Question]", index: "Index") -> "list[Question]":
-    """The questions whose gold passages can be found: shipped case notes are not indexed with the user's payments."""
-    known = set(index.document_ids())
-    return [question for question in questions if all(gold.document_id in known for gold in question.gold)]
 
 
 def score_last_days(settings: Settings, scorer: "Scorer") -> "tuple[pd.DataFrame, str]":

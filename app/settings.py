@@ -42,6 +42,7 @@ class Settings:
     embedding_model: str = _setting("", "Folder of a sentence-transformers model; empty: the packaged MiniLM.")
     llm: str = _setting("extractive", "Who writes the answers: `extractive`, or `ollama:MODEL`.")
     ollama_url: str = _setting("http://127.0.0.1:11434", "Address of the Ollama server.")
+    judge: str = _setting("", "Model that gives Ragas' metrics its verdicts, `ollama:MODEL`; empty: none does.")
     tracing: str = _setting(
         "off", "Whether each question becomes an MLflow trace and the prompt comes from its registry: `on` or `off`."
     )
@@ -84,6 +85,11 @@ class Settings:
             self.llm == "extractive" or (self.llm.startswith("ollama:") and len(self.llm) > len("ollama:")),
             "llm",
             f"{self.llm!r} is neither `extractive` nor `ollama:MODEL`",
+        )
+        _require(
+            self.judge == "" or (self.judge.startswith("ollama:") and len(self.judge) > len("ollama:")),
+            "judge",
+            f"{self.judge!r} is not `ollama:MODEL`",
         )
         _require(self.tracing in ("on", "off"), "tracing", f"{self.tracing!r} is neither `on` nor `off`")
         _require(self.schedule_retries >= 0, "schedule_retries", f"{self.schedule_retries} is below 0")

@@ -8,6 +8,7 @@ Ragas has none for citations by offset. Each is a `BaseMetric` of Ragas' collect
 A value is in [0, 1]; higher is better. `eval/measures.py` lists them together with Ragas' own.
 """
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ragas.metrics.collections.base import BaseMetric
@@ -18,6 +19,8 @@ from eval.trials import Sentence, Trial
 
 # A sentence rests on its citations where they hold at least this share of its content words, and all its figures.
 _LEAST_SHARED_WORDS = 0.5
+# A figure of one digit only is met by accident.
+_LEAST_DIGITS = 2
 
 
 class TrialMetric(BaseMetric):
@@ -136,14 +139,18 @@ class FigureRecall(TrialMetric):
 
 
 class ToolFigureRecall(TrialMetric):
-    """Share of the figures asked of the desk's tools that the reply names, by value."""
+    """Share of the figures asked of the desk's tools that the reply names.
+
+    A number counts as named where the reply gives it rounded, as a number or in per cent; a word where it stands there.
+    """
 
     title = "tool_figure_recall"
 
     def judge(self, trial: Trial) -> MetricResult:
         """Score one trial; 0 where no tool spoke."""
-        named = figures(f"{trial.tool_text} \n {trial.response}")
-        missing = [fact for fact in trial.question.facts if not (figures(fact) or {fact}) <= named]
+        said = f"{trial.tool_text} \n {trial.response}"
+        named = figures(said)
+        missing = [fact for fact in trial.question.facts if not _is_named(fact, named, said)]
         whole = len(trial.question.facts)
         return _share(whole - len(missing), whole, (missing and f"missing: {', '.join(missing)}") or "")
 
@@ -173,3 +180,26 @@ def _borne_out(sentence: Sentence) -> bool:
         return False
     words = content_words(sentence.text)
     return not words or len(words & content_words(cited)) / len(words) >= _LEAST_SHARED_WORDS
+
+
+def _is_named(fact: str, named: frozenset[str], said: str) -> bool:
+    wanted = figures(fact)
+    if not wanted:
+        return fact.lower() in said.lower()
+    try:
+        value = Decimal(fact.replace(",", ""))
+    except InvalidOperation:
+        return wanted <= named
+    return any(_rounds_to(value, figure) or _rounds_to(value * 100, figure) for figure in named)
+
+
+def _rounds_to(value: Decimal, figure: str) -> bool:
+    """Whether a figure is a number as people write it: to at least two digits that count."""
+    try:
+        written = Decimal(figure)
+    except InvalidOperation:
+        return False
+    digits = -min(int(written.as_tuple().exponent), 0)
+    if round(value, digits) != written:
+        return False
+    return value == written or len(written.as_tuple().digits) >= _LEAST_DIGITS

@@ -19,17 +19,42 @@ def register(cli: typer.Typer) -> None:
 
 
 def rag(
-    questions: Annotated[Path | None, typer.Option(help="A .jsonl of questions; those that ship if none.")] = None,
+    questions: Annotated[Path | None, typer.Option(help="A .jsonl of questions; all that are known if none.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only questions of this split: development or gate.")] = None,
+    most: Annotated[int | None, typer.Option(min=1, help="Ask at most so many, the kinds in proportion.")] = None,
     fail_under: Annotated[
         list[str] | None, typer.Option(help="A gate, metric=value; may be given several times.")
     ] = None,
+    against: Annotated[str | None, typer.Option(help="A run to compare with, by its id, or: last.")] = None,
+    judge: Annotated[str | None, typer.Option(help="A model that gives verdicts beside: ollama:MODEL.")] = None,
+    judge_url: Annotated[str | None, typer.Option(help="Its Ollama server, if not that of the answers.")] = None,
+    judge_seconds: Annotated[float, typer.Option(min=0.1, help="Time limit of one verdict.")] = 120.0,
+    judge_minutes: Annotated[float, typer.Option(min=0.01, help="Time limit of all judging.")] = 480.0,
+    judge_calls: Annotated[int, typer.Option(min=1, max=64, help="Verdicts asked for at once.")] = 2,
+    judge_retries: Annotated[int, typer.Option(min=0, max=10, help="Further tries of a call that failed.")] = 2,
     as_json: Json = False,
 ) -> None:
-    """Run the assistant over the questions and score its answers."""
-    settings = start()
+    """Put the assistant to the questions and score its answers; goes on where a killed one ended."""
+    settings = start({"judge": judge})
     from app.measure import measure_answers, parse_gates
+    from eval.judge import Judge
 
-    result = measure_answers(settings, questions, gates=parse_gates(fail_under or []), progress=ProgressLine())
+    limits = {
+        "call_seconds": judge_seconds,
+        "total_seconds": judge_minutes * 60,
+        "concurrency": judge_calls,
+        "retries": judge_retries,
+    }
+    result = measure_answers(
+        settings,
+        questions,
+        gates=parse_gates(fail_under or []),
+        most=most,
+        split=split,
+        against=against,
+        judge=Judge.parse(settings.judge, judge_url or settings.ollama_url, **limits) if settings.judge else None,
+        progress=ProgressLine(),
+    )
     emit(result.to_dict(), result.report_markdown, as_json)
     if not result.passed:
         for gate in result.gates:
