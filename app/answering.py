@@ -52,6 +52,7 @@ class Snapshot:
         payload: All that is stored of it; with state done the reply's JSON with its passages.
         error: With state failed, one sentence.
         reply: With state done.
+        failure: With state failed, what went wrong.
     """
 
     state: str = WRITING
@@ -60,6 +61,7 @@ class Snapshot:
     payload: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     reply: Reply | None = None
+    failure: Exception | None = None
 
 
 class Running:
@@ -155,7 +157,7 @@ class Answering:
         earlier = self._earlier(conversation_id, user) if conversation_id else ""
         # Kept without card numbers, account numbers and addresses that may stand in a question.
         conversation_id = conversation_id or talks.start(user.name, kept)
-        opening = {"transaction_id": transaction_id} if transaction_id else {}
+        opening = {"question": kept} | ({"transaction_id": transaction_id} if transaction_id else {})
         _, message_id = talks.add_question(conversation_id, user.name, kept, opening)
         running = Running(conversation_id, message_id, question)
         with self._lock:
@@ -200,7 +202,7 @@ class Answering:
                 final = self._steps(running, user, transaction_id, as_of, earlier)
         except Exception as error:
             kept = {**running.now.payload, "state": FAILED, "error": message_of(error)}
-            final = replace(running.now, state=FAILED, error=message_of(error), payload=kept)
+            final = replace(running.now, state=FAILED, error=message_of(error), payload=kept, failure=error)
         try:
             content = final.reply.text if final.reply is not None else final.said
             self._desk.store.conversations.write(running.message_id, content, final.payload)
@@ -213,12 +215,15 @@ class Answering:
     def _steps(self, running: Running, user: User, transaction_id: str, as_of: str | None, earlier: str) -> Snapshot:
         desk = self._desk
         arm = desk.arms.choose(running.conversation_id)
-        base: dict[str, Any] = {"arm": arm.name} | ({"transaction_id": transaction_id} if transaction_id else {})
+        base: dict[str, Any] = {"arm": arm.name, "question": mask(running.question).text} | (
+            {"transaction_id": transaction_id} if transaction_id else {}
+        )
         now, stored_at = Snapshot(steps=running.now.steps), time.monotonic()
         given = transaction_id or None
         for step in desk.ask_steps(running.question, given, as_of, user=user, earlier=earlier, arm=arm):
             if step.reply is not None:
-                return replace(now, state=DONE, reply=step.reply, payload=payload_of(step.reply) | {"state": DONE})
+                done = base | payload_of(step.reply) | {"state": DONE}
+                return replace(now, state=DONE, reply=step.reply, payload=done)
             now = _after(now, step, base)
             if running.stopping:
                 return replace(now, state=STOPPED, payload=now.payload | {"state": STOPPED})

@@ -59,6 +59,10 @@ class AlertBody(BaseModel):
     model_version: str
     state: str
     headline: str
+    created_at: str = Field(description="When the alert was raised.")
+    typology: str = Field(description="The likely typology; empty until it is known.")
+    owner: str | None = Field(description="Who has claimed it.")
+    claimed_at: str | None
 
 
 class AlertListBody(BaseModel):
@@ -87,11 +91,11 @@ class DispositionBody(BaseModel):
 class AlertDetailBody(AlertBody):
     """An alert with its frozen decision record."""
 
-    created_at: str
     transaction: dict[str, Any]
     features: dict[str, float | None]
     reasons: list[ReasonBody]
     precedents: list[dict[str, Any]] | None
+    likely: dict[str, Any] | None = Field(description="The likely typology with the guide's passage.")
     dispositions: list[DispositionBody]
 
 
@@ -121,6 +125,9 @@ class AskRequest(BaseModel):
     question: str = Field(min_length=1, max_length=2_000)
     transaction_id: str | None = Field(None, max_length=200, description="The payment at hand.")
     as_of: str | None = Field(None, max_length=40, description="Only documents known by then; ISO 8601.")
+    conversation_id: str | None = Field(
+        None, max_length=64, description="Keep question and answer: `new`, or the id of one of your conversations."
+    )
 
 
 class FeedbackRequest(BaseModel):
@@ -129,7 +136,7 @@ class FeedbackRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     helpful: bool
-    message_id: int | None = None
+    message_id: int | None = Field(None, ge=1, le=2**31 - 1, description="An answer in one of your conversations.")
     question: str = Field("", max_length=2_000)
     answer: str = Field("", max_length=20_000)
     correction: str = Field("", max_length=5_000)

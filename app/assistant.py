@@ -256,7 +256,8 @@ class Assistant:
         answered for it, so that for the documents it is just "this payment".
         """
         if not work.results:
-            return work.question
+            # What the role does not show is not looked for elsewhere.
+            return None if calls and {call.tool for call in calls} <= {"similar_cases"} else work.question
         names = [name for result in work.results for name in result.subject]
         about = [name for name in names if self._is_named(name, work)]
         tools = {result.tool for result in work.results}

@@ -60,6 +60,8 @@ def case_facts(desk: "Desk", transaction_id: str, user: "User") -> CaseFacts:
     """Everything known of one payment, without the cases that the user may not see."""
     found = find_payment(desk, transaction_id)
     alert = found if isinstance(found, Alert) else None
+    if alert is not None:
+        desk.store.trail.record(user, "read", f"alert {alert.id}", {"by": "assistant"})
     return CaseFacts(
         transaction_id=found.transaction_id,
         event_time=found.event_time,
