@@ -73,6 +73,11 @@ class Reply:
         return " ".join(self.told or (sentence for result in self.results for sentence in result.sentences))
 
     @property
+    def tool_text(self) -> str:
+        """The tools' own sentences, whoever told them; empty where no tool spoke."""
+        return " ".join(result.text for result in self.results)
+
+    @property
     def status(self) -> str:
         """`answered`, `partial` or `not_in_documents`; figures that were asked for answer too."""
         if self.answer.status == "not_in_documents" and self.asked and self.figures_text:

@@ -17,7 +17,7 @@ from app.ui.panel import panel
 from app.ui.quality import QualityPage
 from app.ui.queue import QueuePage
 from app.ui.score import ScorePage
-from app.ui.theme import SCRIPT, STYLE, desk_theme
+from app.ui.theme import SCRIPT, desk_theme, styles
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def mount(app: FastAPI, desk: Desk) -> FastAPI:
         build_page(desk),
         path="/",
         theme=desk_theme(),
-        css=STYLE.read_text(encoding="utf-8"),
+        css=styles(),
         js=SCRIPT.read_text(encoding="utf-8"),
         footer_links=[],
         # Recorded runs would keep payments in the browser's storage.

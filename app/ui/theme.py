@@ -80,3 +80,9 @@ def desk_theme() -> gr.themes.Base:
         link_text_color="var(--fd-accent)",
         link_text_color_dark="var(--fd-accent)",
     )
+
+
+def styles() -> str:
+    """Every style sheet beside this module: style.css with the tokens first, then one for each page that has its own."""
+    sheets = [STYLE, *sorted(path for path in STYLE.parent.glob("*.css") if path != STYLE)]
+    return "\n".join(path.read_text(encoding="utf-8") for path in sheets)
