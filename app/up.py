@@ -311,7 +311,9 @@ def _champion(
         for line in warnings:
             say(f"      warning: {line}")
         summary.warnings.extend(warnings)
-        registry.promote(result.version, by=getpass.getuser(), reason=reason or "first champion")
+        # A champion of other payments or features is not beaten but left behind; the history says why.
+        why = reason or "first champion"
+        registry.promote(result.version, by=getpass.getuser(), reason=why, despite=why if champion else "")
         write_run_report(settings, result.version, result.report_markdown)
         state.record(champion_for=state.values["data_id"])
         champion = registry.champion()

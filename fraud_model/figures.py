@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fraud_model.metrics import Array, BudgetRow, calibration_table, precision_recall_curve
+from fraud_model.metrics import Array, calibration_table, precision_recall_curve
+from fraud_model.thresholds import ThresholdRow
 
 _BLUE, _GREY, _ORANGE = "#1f4e79", "#9aa5b1", "#c55a11"
 
@@ -17,7 +18,7 @@ def write_figures(
     folder: Path,
     labels: Array,
     probabilities: Array,
-    budgets: Sequence[BudgetRow],
+    budgets: Sequence[ThresholdRow],
     importance: Mapping[str, float],
 ) -> list[Path]:
     """Draw precision-recall, calibration, budget curve and importance as PNG files.
@@ -27,7 +28,7 @@ def write_figures(
         labels: 1 fraud, 0 legitimate, shape (rows,).
         probabilities: Shape (rows,).
         budgets: What each alert budget finds.
-        importance: Share of the total gain of each feature.
+        importance: Share of each feature in the whole.
 
     Returns:
         The files.
@@ -53,13 +54,13 @@ def write_figures(
     alerts = [row.alerts_per_day for row in budgets]
     axes.plot(alerts, [row.precision for row in budgets], marker="o", color=_BLUE, label="precision")
     axes.plot(alerts, [row.recall for row in budgets], marker="o", color=_ORANGE, label="recall")
-    axes.plot(alerts, [row.value_share for row in budgets], marker="o", color=_GREY, label="value caught")
+    axes.plot(alerts, [row.value_caught_share for row in budgets], marker="o", color=_GREY, label="value caught")
     axes.set(ylim=(0, 1.02))
     axes.legend(frameon=False)
     files.append(_save(figure, folder / "budget_curve.png"))
 
     top = sorted(importance.items(), key=lambda item: item[1])[-20:]
-    figure, axes = _axes("Importance", "Share of gain", "", height=6.0)
+    figure, axes = _axes("Importance", "Share", "", height=6.0)
     axes.barh([name for name, _ in top], [share for _, share in top], color=_BLUE)
     files.append(_save(figure, folder / "importance.png"))
     return files

@@ -2,8 +2,11 @@
 
 Rows are drawn with replacement as Poisson counts (Hanley and MacGibbon, 2006), which needs one sort and no copies.
 Tied scores are taken in the order of the rows here, so a figure may differ from its plain value in the last digits.
+Figures that are means over days get Student's interval over the days. The calibration error gets none: it is a mean of
+distances, which every resampling raises.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +15,18 @@ import numpy as np
 from fraud_model.metrics import Array
 
 DRAWS = 200
+LEAST_FRAUDS = 5
+"""Slices with less fraud than this are not compared: nothing can be told from so few."""
 _LOW, _HIGH = 2.5, 97.5
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A challenger against the champion on the same later rows, by average precision.
+    """A challenger against the champion on the same later rows, by one figure.
 
     Attributes:
-        champion: Average precision of the champion.
-        challenger: Average precision of the challenger.
+        champion: The champion's figure.
+        challenger: The challenger's.
         low: Lower end of the 95% interval of the difference, challenger less champion.
         high: Upper end.
     """
@@ -32,58 +37,153 @@ class Comparison:
     high: float
 
     @property
+    def gain(self) -> float:
+        """Challenger less champion."""
+        return self.challenger - self.champion
+
+    @property
     def verdict(self) -> str:
         """Better or worse where the interval leaves out zero, else level."""
         return "better" if self.low > 0 else "worse" if self.high < 0 else "level"
 
 
-def intervals(labels: Array, probabilities: Array, threshold: float, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """95% intervals of the main figures, by their metric names.
+def intervals(
+    labels: Array,
+    probabilities: Array,
+    thresholds: Mapping[str, float],
+    amounts: Array | None = None,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """95% intervals of figures by their metric names: ranking, and what each threshold finds.
 
     Args:
         labels: 1 fraud, 0 legitimate, shape (rows,); some of each.
         probabilities: Shape (rows,).
-        threshold: Least probability of an alert.
+        thresholds: Least probability of an alert by the suffix of its figures, such as `budget`.
+        amounts: In currency units, shape (rows,), for the value caught; None leaves it out.
         seed: The same seed gives the same intervals.
     """
     order = np.argsort(-probabilities, kind="stable")
-    fraud, alert = labels[order] == 1, probabilities[order] >= threshold
-    rng = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in _FIGURES}
-    for _ in range(DRAWS):
-        weights = rng.poisson(1.0, labels.size).astype(np.float64)
-        for name, value in zip(_FIGURES, _figures(fraud, alert, weights), strict=True):
-            drawn[name].append(value)
+    fraud = labels[order] == 1
+    known = np.nan_to_num(amounts[order].astype(np.float64)) if amounts is not None else None
+    alerts = {suffix: probabilities[order] >= least for suffix, least in thresholds.items()}
+    drawn: dict[str, list[float]] = {}
+    for weights in _draws(labels.size, seed):
+        for name, value in _figures(fraud, alerts, known, weights).items():
+            drawn.setdefault(name, []).append(value)
     return {name: _ends(np.array(values)) for name, values in drawn.items()}
+
+
+def interval_over_days(values: Array) -> tuple[float, float]:
+    """95% interval of a mean over days of shares, each in [0, 1], shape (days,); NaN for a single day."""
+    from scipy.stats import t
+
+    if values.size < 2:
+        return float("nan"), float("nan")
+    reach = float(t.ppf(0.975, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
+    mean = float(values.mean())
+    return max(0.0, mean - reach), min(1.0, mean + reach)
 
 
 def compare(labels: Array, champion: Array, challenger: Array, seed: int = 0) -> Comparison:
     """Two models' scores of the same rows, drawn together, so that what moves both does not count."""
-    orders = [np.argsort(-scores, kind="stable") for scores in (champion, challenger)]
-    frauds = [labels[order] == 1 for order in orders]
-    plain = [_average_precision(fraud, np.ones(labels.size)) for fraud in frauds]
+    every = {"all": np.ones(labels.size, bool)}
+    return compare_figures(labels, champion, challenger, labels.size, every, seed)["all"]["average_precision"]
+
+
+def compare_figures(
+    labels: Array,
+    champion: Array,
+    challenger: Array,
+    alerts: int,
+    groups: Mapping[str, Array],
+    seed: int = 0,
+) -> dict[str, dict[str, Comparison]]:
+    """Two models on the same rows, whole and in parts: average precision, and precision and recall at as many alerts.
+
+    Args:
+        labels: 1 fraud, 0 legitimate, shape (rows,).
+        champion: Scores of the champion, shape (rows,); only their order counts.
+        challenger: Scores of the challenger.
+        alerts: Each model alerts on its so many highest scores of all rows.
+        groups: Masks of the parts, shape (rows,) each; those with hardly any fraud are left out.
+        seed: The same seed gives the same intervals.
+
+    Returns:
+        For each part, the comparisons by metric name.
+    """
+    sides = [_Side.of(labels, scores, alerts, groups) for scores in (champion, challenger)]
+    one = np.ones(labels.size)
+    plain = [side.figures(one) for side in sides]
+    differences: dict[tuple[str, str], list[float]] = {key: [] for key in plain[0]}
+    for weights in _draws(labels.size, seed):
+        before, after = (side.figures(weights) for side in sides)
+        for key, values in differences.items():
+            values.append(after[key] - before[key])
+    found: dict[str, dict[str, Comparison]] = {}
+    for (group, figure), values in differences.items():
+        low, high = _ends(np.array(values))
+        pair = Comparison(plain[0][group, figure], plain[1][group, figure], low, high)
+        found.setdefault(group, {})[figure] = pair
+    return found
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One model's rows by falling score, of each part."""
+
+    parts: Mapping[str, tuple[Array, Array, Array]]
+
+    @classmethod
+    def of(cls, labels: Array, scores: Array, alerts: int, groups: Mapping[str, Array]) -> "_Side":
+        order = np.argsort(-scores, kind="stable")
+        alerted = np.zeros(labels.size, bool)
+        alerted[order[:alerts]] = True
+        parts = {}
+        for name, mask in groups.items():
+            if labels[mask].sum() >= LEAST_FRAUDS:
+                rows = order[mask[order]]
+                parts[name] = (rows, labels[rows] == 1, alerted[rows])
+        return cls(parts)
+
+    def figures(self, weights: Array) -> dict[tuple[str, str], float]:
+        found = {}
+        for name, (rows, fraud, alert) in self.parts.items():
+            drawn = weights[rows]
+            caught = float(drawn[fraud & alert].sum())
+            found[name, "average_precision"] = _average_precision(fraud, drawn)
+            found[name, "precision_at_budget"] = _share(caught, float(drawn[alert].sum()))
+            found[name, "recall_at_budget"] = _share(caught, float(drawn[fraud].sum()))
+        return found
+
+
+def _draws(rows: int, seed: int) -> Iterator[Array]:
     rng = np.random.default_rng(seed)
-    differences = []
     for _ in range(DRAWS):
-        weights = rng.poisson(1.0, labels.size).astype(np.float64)
-        first, second = (_average_precision(fraud, weights[order]) for fraud, order in zip(frauds, orders, strict=True))
-        differences.append(second - first)
-    low, high = _ends(np.array(differences))
-    return Comparison(plain[0], plain[1], low, high)
+        yield rng.poisson(1.0, rows).astype(np.float64)
 
 
-_FIGURES = ("average_precision", "roc_auc", "precision_at_budget", "recall_at_budget")
-
-
-def _figures(fraud: Array, alert: Array, weights: Array) -> tuple[float, float, float, float]:
+def _figures(fraud: Array, alerts: Mapping[str, Array], amounts: Array | None, weights: Array) -> dict[str, float]:
     frauds = weights * fraud
     legitimate = weights - frauds
     above = np.cumsum(legitimate)
     pairs = float(frauds.sum() * legitimate.sum())
-    auc = 1.0 - float(np.sum(frauds * above)) / pairs if pairs else np.nan
-    caught, alerts = float(frauds[alert].sum()), float(weights[alert].sum())
-    recall = caught / float(frauds.sum()) if frauds.any() else np.nan
-    return _average_precision(fraud, weights), auc, caught / alerts if alerts else np.nan, recall
+    found = {
+        "average_precision": _average_precision(fraud, weights),
+        "roc_auc": 1.0 - float(np.sum(frauds * above)) / pairs if pairs else float("nan"),
+    }
+    for suffix, alert in alerts.items():
+        caught = float(frauds[alert].sum())
+        found[f"precision_at_{suffix}"] = _share(caught, float(weights[alert].sum()))
+        found[f"recall_at_{suffix}"] = _share(caught, float(frauds.sum()))
+        if amounts is not None:
+            value = frauds * amounts
+            found[f"value_caught_share_at_{suffix}"] = _share(float(value[alert].sum()), float(value.sum()))
+    return found
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")
 
 
 def _average_precision(fraud: Array, weights: Array) -> float:

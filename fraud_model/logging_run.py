@@ -1,48 +1,61 @@
 """One training run into MLflow: figures, plots, dataset, model files, registration, report."""
 
-import logging
+import json
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
 import pandas as pd
 
+from fraud_model.code_version import code_version, git_commit
 from fraud_model.definitions import feature_fingerprint
 from fraud_model.errors import ModelError
+from fraud_model.evaluation import Evaluation
 from fraud_model.figures import write_figures
-from fraud_model.metrics import Array, BudgetRow
-from fraud_model.model_file import BOOSTER, DESCRIPTION, REFERENCE, ModelDescription, write_model
-from fraud_model.registry import Registry
+from fraud_model.learners import Learner
+from fraud_model.model_file import DESCRIPTION, ModelDescription, write_model
+from fraud_model.packaging import pack
+from fraud_model.registry import COMPARED_TAG, Registry
+from fraud_model.standing import Compared
 from fraud_model.tracking import client, experiment_id
 
-_REQUIREMENTS = ("mlflow", "lightgbm", "numpy", "pandas", "pyarrow")
+_METRICS_A_CALL = 1_000
 
 
 @dataclass(frozen=True)
 class RunInput:
-    """What is logged about one training run; arrays are those of the validation rows."""
+    """What is logged about one training run.
 
-    booster: lgb.Booster
+    Attributes:
+        learner: The fitted model.
+        description: Everything else about it.
+        reference: Features and probabilities of a sample of validation rows.
+        dataset_name: What the data are called.
+        rows: Transactions given.
+        found: What was measured on the validation rows.
+        importance: Share of each feature in the whole.
+        params: Settings of the run, by their stable names.
+        gates: What the model misses of the gates; empty where it passes.
+        compared: What it reached beside the champion; None where there is none.
+        selection_run_id: The run in which its candidate was chosen; empty where none was.
+        leakage_markdown: Report of the leakage gate.
+    """
+
+    learner: Learner
     description: ModelDescription
     reference: pd.DataFrame
     dataset_name: str
     rows: int
-    labels: Array
-    probabilities: Array
-    budgets: Sequence[BudgetRow]
+    found: Evaluation
     importance: Mapping[str, float]
     params: Mapping[str, Any]
-    gates: Sequence[str] = ()
-    """What the model misses of the gates; empty where it passes."""
+    gates: tuple[str, ...] = ()
+    compared: Compared | None = None
+    selection_run_id: str = ""
+    leakage_markdown: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class LoggedRun:
     run_id: str
     version: str
     report_markdown: str
+    is_candidate: bool
 
 
 def log_run(run: RunInput, report: Callable[[str, str], str], *, tracking_uri: str, experiment: str) -> LoggedRun:
@@ -68,10 +82,11 @@ def log_run(run: RunInput, report: Callable[[str, str], str], *, tracking_uri: s
     """
     store = client(tracking_uri)
     where = experiment_id(tracking_uri, experiment)
-    tags = {"code_version": code_version(), "dataset_digest": run.description.details["dataset_digest"]}
-    run_id = store.create_run(
-        where, tags=tags, run_name=f"lightgbm until {run.description.trained_until[:10]}"
-    ).info.run_id
+    tags = code_tags() | {"dataset_digest": run.description.details["dataset_digest"]}
+    if run.selection_run_id:
+        tags["selection_run_id"] = run.selection_run_id
+    name = f"{run.learner.kind.replace('_', ' ')} until {run.description.trained_until[:10]}"
+    run_id = store.create_run(where, tags=tags, run_name=name).info.run_id
     try:
         with tempfile.TemporaryDirectory(prefix="frauddesk-") as temporary:
             logged = _log(run, report, tracking_uri, where, run_id, Path(temporary))
@@ -84,119 +99,106 @@ def log_run(run: RunInput, report: Callable[[str, str], str], *, tracking_uri: s
     return logged
 
 
+def log_leakage(report_markdown: str, dataset_name: str, *, tracking_uri: str, experiment: str) -> str:
+    """A failed run that holds the leakage gate's report.
+
+    Returns:
+        The run.
+    """
+    store = client(tracking_uri)
+    where = experiment_id(tracking_uri, experiment)
+    name = f"stopped by the leakage gate: {Path(dataset_name).name or 'transactions'}"
+    run_id = str(store.create_run(where, tags={**code_tags(), "stopped_by": "leakage gate"}, run_name=name).info.run_id)
+    store.log_text(run_id, report_markdown, "leakage_report.md")
+    store.set_terminated(run_id, status="FAILED")
+    return run_id
+
+
+def log_metrics(tracking_uri: str, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+    """Metrics of a run at one step, however many."""
+    from mlflow.entities import Metric
+
+    now = time.time_ns() // 1_000_000
+    listed = [Metric(name, value, now, step) for name, value in metrics.items() if value == value]
+    for start in range(0, len(listed), _METRICS_A_CALL):
+        client(tracking_uri).log_batch(run_id, metrics=listed[start : start + _METRICS_A_CALL])
+
+
+def code_tags() -> dict[str, str]:
+    """Tags that say which code made a run."""
+    commit = git_commit()
+    return {"code_version": code_version(), **({"mlflow.source.git.commit": commit} if commit else {})}
+
+
 def _log(
     run: RunInput, report: Callable[[str, str], str], tracking_uri: str, where: str, run_id: str, folder: Path
 ) -> LoggedRun:
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
-
     store = client(tracking_uri)
-    now = time.time_ns() // 1_000_000
-    metrics = run.description.metrics
-    store.log_batch(
-        run_id,
-        metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
-        params=[Param(name, str(value)) for name, value in run.params.items()],
-    )
     digest = run.description.details["dataset_digest"]
-    name = Path(run.dataset_name).name[:400] or "transactions"
-    profile = f'{{"num_rows": {run.rows}}}'
-    dataset = Dataset(name, digest[:36], "local", f'{{"uri": "{name}"}}', profile=profile)
-    store.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    _log_facts(run, tracking_uri, run_id, digest)
 
     files = folder / "files"
-    model_digest = write_model(files, run.booster, run.description, run.reference)
+    model_digest = write_model(files, run.learner, run.description, run.reference)
     packed = folder / "model"
     model = store.create_logged_model(
         where, name="fraud-classifier", source_run_id=run_id, model_type="fraud-classifier"
     )
-    _pack(files, packed, run, run_id, model.model_id)
+    pack(
+        files,
+        packed,
+        run.learner.file,
+        run.description.feature_names,
+        run.reference.head(2),
+        run_id,
+        model.model_id,
+    )
     store.log_model_artifacts(model.model_id, str(packed))
     store.finalize_logged_model(model.model_id, "READY")
-    registered = Registry(tracking_uri).register(
+    registry = Registry(tracking_uri)
+    registered = registry.register(
         model.artifact_location,  # a models:/ address would be looked up in MLflow's global store, not in this one
         run_id,
         model.model_id,
-        {
-            "digest": model_digest,
-            "dataset_digest": digest,
-            "feature_fingerprint": feature_fingerprint(run.description.schema),
-            "trained_from": run.description.trained_from,
-            "trained_until": run.description.trained_until,
-            "validated_until": run.description.validated_until,
-            "average_precision": f"{metrics.get('average_precision', float('nan')):.6f}",
-            "threshold": f"{run.description.threshold:.6g}",
-            "gates": "; ".join(run.gates) or "passed",
-        },
+        _version_tags(run, model_digest, digest),
         passed=not run.gates,
     )
     text = report(run_id, registered)
     extras = folder / "extras"
-    write_figures(extras / "figures", run.labels, run.probabilities, run.budgets, run.importance)
+    found = run.found
+    write_figures(extras / "figures", found.labels, found.probabilities, found.budgets, run.importance)
     (extras / "run_report.md").write_text(text, encoding="utf-8")
+    (extras / "leakage_report.md").write_text(run.leakage_markdown, encoding="utf-8")
+    thresholds = [row.to_dict() for row in found.thresholds]
+    (extras / "thresholds.json").write_text(json.dumps(thresholds, indent=1), encoding="utf-8")
     (extras / DESCRIPTION).write_bytes((files / DESCRIPTION).read_bytes())
     store.log_artifacts(run_id, str(extras))
-    return LoggedRun(run_id, registered, text)
+    return LoggedRun(run_id, registered, text, registry.version(registered).status == "candidate")
 
 
-def _pack(files: Path, packed: Path, run: RunInput, run_id: str, model_id: str) -> None:
-    """The model files as an MLflow model that serves ready feature tables, from code and not from a pickle."""
-    import mlflow.pyfunc
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, Schema
+def _log_facts(run: RunInput, tracking_uri: str, run_id: str, digest: str) -> None:
+    """Figures, settings, and the dataset as MLflow's input."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
-    names = run.description.feature_names
-    # Float64: MLflow refuses 64-bit numbers for 32-bit columns, while the other way round is allowed.
-    signature = ModelSignature(
-        inputs=Schema([ColSpec("double", name) for name in names]),
-        outputs=Schema([ColSpec("double", "fraud_probability"), ColSpec("boolean", "alert")]),
-    )
-    with _quiet():
-        mlflow.pyfunc.save_model(
-            path=str(packed),
-            python_model=str(Path(__file__).with_name("serving.py")),
-            artifacts={
-                "booster": str(files / BOOSTER),
-                "description": str(files / DESCRIPTION),
-                "reference": str(files / REFERENCE),
-            },
-            signature=signature,
-            input_example=run.reference[list(names)].head(2).astype("float64"),
-            pip_requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
-            mlflow_model=Model(run_id=run_id, model_id=model_id),
-        )
+    store = client(tracking_uri)
+    log_metrics(tracking_uri, run_id, run.description.metrics | run.found.slice_metrics)
+    store.log_batch(run_id, params=[Param(name, str(value)) for name, value in run.params.items()])
+    name = Path(run.dataset_name).name[:400] or "transactions"
+    dataset = Dataset(name, digest[:36], "local", json.dumps({"uri": name}), profile=json.dumps({"num_rows": run.rows}))
+    store.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without MLflow's progress bars and hints, which would tear the progress that the user sees."""
-    from mlflow import environment_variables
-
-    progress_bars: Any = environment_variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-    logger, bars = logging.getLogger("mlflow"), progress_bars.get_raw()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    progress_bars.set(False)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-        if bars is None:
-            progress_bars.unset()
-        else:
-            progress_bars.set(bars)
-
-
-@cache
-def code_version() -> str:
-    """Version of the package, and a digest of the modules that make a model."""
-    folder = Path(__file__).parent
-    digest = sha256()
-    for path in sorted(folder.glob("*.py")):
-        digest.update(path.read_bytes())
-    try:
-        number = version("frauddesk")
-    except PackageNotFoundError:  # run from a checkout that was not installed
-        number = "0"
-    return f"{number}+{digest.hexdigest()[:12]}"
+def _version_tags(run: RunInput, model_digest: str, digest: str) -> dict[str, str]:
+    described = run.description
+    return {
+        "digest": model_digest,
+        "dataset_digest": digest,
+        "feature_fingerprint": feature_fingerprint(described.schema),
+        "kind": run.learner.kind,
+        "trained_from": described.trained_from,
+        "trained_until": described.trained_until,
+        "validated_until": described.validated_until,
+        "average_precision": f"{described.metrics.get('average_precision', float('nan')):.6f}",
+        "threshold": f"{described.threshold:.6g}",
+        "gates": "; ".join(run.gates) or "passed",
+        **({COMPARED_TAG: run.compared.to_json()} if run.compared is not None else {}),
+    }

@@ -4,8 +4,6 @@ Probabilities and shares lie in [0, 1]; money is in the schema's currency; a day
 defined (no fraud among the rows, say) it is NaN, and the callers leave it out of what they log.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,36 +11,6 @@ import numpy as np
 from fraud_model.schema import DAY_SECONDS
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-FALSE_ALERT_COST = 50.0
-"""Cost of working one alert that turns out legitimate, in the schema's currency."""
-
-
-@dataclass(frozen=True)
-class BudgetRow:
-    """What a number of alerts a day finds.
-
-    Attributes:
-        alerts_per_day: Alerts that the team works each day.
-        threshold: Least probability of an alert.
-        precision: Share of the alerts that are fraud.
-        recall: Share of the fraud that is among the alerts.
-        value_caught: Amount of the fraud among the alerts, in currency units.
-        value_share: That amount as a share of all fraud's.
-        cost_saved: Fraud caught, less the cost of the false alerts, in currency units.
-    """
-
-    alerts_per_day: float
-    threshold: float
-    precision: float
-    recall: float
-    value_caught: float
-    value_share: float
-    cost_saved: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
 
 
 def average_precision(labels: Array, scores: Array) -> float:
@@ -82,15 +50,34 @@ def precision_recall_curve(labels: Array, scores: Array) -> tuple[Array, Array]:
     return hits[ends] / (ends + 1), hits[ends] / max(float(hits[-1]), 1.0)
 
 
-def precision_at_k_per_day(labels: Array, scores: Array, times: Array, k: int) -> float:
-    """Share of fraud among the k most suspicious payments of each day, as the mean over days."""
+def at_k_per_day(labels: Array, scores: Array, times: Array, k: int) -> tuple[Array, Array]:
+    """Precision and recall of the k most suspicious payments of each day.
+
+    Args:
+        labels: 1 fraud, 0 legitimate, shape (rows,).
+        scores: Shape (rows,).
+        times: Seconds since 1970, UTC, shape (rows,).
+        k: Payments that can be worked a day.
+
+    Returns:
+        Precision of each day, shape (days,), and recall of each day with fraud, shape (days with fraud,).
+    """
     days = times // DAY_SECONDS
-    found = []
+    precision, recall = [], []
     for day in np.unique(days):
         at = np.flatnonzero(days == day)
-        top = at[np.argsort(-scores[at], kind="stable")[:k]]
-        found.append(float(np.sum(labels[top])) / k)
-    return float(np.mean(found)) if found else float("nan")
+        caught = float(np.sum(labels[at[np.argsort(-scores[at], kind="stable")[:k]]]))
+        frauds = float(np.sum(labels[at]))
+        precision.append(caught / k)
+        if frauds:
+            recall.append(caught / frauds)
+    return np.array(precision), np.array(recall)
+
+
+def precision_at_k_per_day(labels: Array, scores: Array, times: Array, k: int) -> float:
+    """Share of fraud among the k most suspicious payments of each day, as the mean over days."""
+    found, _ = at_k_per_day(labels, scores, times, k)
+    return float(np.mean(found)) if found.size else float("nan")
 
 
 def card_precision_at_k(labels: Array, scores: Array, times: Array, payers: Array, k: int = 100) -> float:
@@ -107,8 +94,14 @@ def card_precision_at_k(labels: Array, scores: Array, times: Array, payers: Arra
         payers: Payer codes, integers from 0, shape (rows,).
         k: Payers that can be checked a day.
     """
+    found = card_precision_per_day(labels, scores, times, payers, k)
+    return float(np.mean(found)) if found.size else float("nan")
+
+
+def card_precision_per_day(labels: Array, scores: Array, times: Array, payers: Array, k: int = 100) -> Array:
+    """The shares that `card_precision_at_k` is the mean of, shape (days,)."""
     if labels.size == 0:
-        return float("nan")
+        return np.empty(0)
     days = times // DAY_SECONDS
     blocked = np.zeros(int(payers.max()) + 1, bool)
     found = []
@@ -123,7 +116,7 @@ def card_precision_at_k(labels: Array, scores: Array, times: Array, payers: Arra
         caught = unique[top[compromised[top] == 1]]
         blocked[caught] = True
         found.append(caught.size / k)
-    return float(np.mean(found))
+    return np.array(found)
 
 
 def threshold_for_alerts(scores: Array, alerts: int) -> float:
@@ -140,50 +133,6 @@ def best_f1_threshold(labels: Array, scores: Array) -> float:
     precision, recall = precision_recall_curve(labels, scores)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return float(ordered[int(np.argmax(f1))])
-
-
-def budget_row(
-    labels: Array, probabilities: Array, amounts: Array, days: float, threshold: float, alert_cost: float
-) -> BudgetRow:
-    """What a threshold finds; see `BudgetRow`."""
-    alerts = probabilities >= threshold
-    fraud = labels == 1
-    caught = alerts & fraud
-    value = float(np.nansum(amounts[caught]))
-    return BudgetRow(
-        alerts_per_day=float(alerts.sum()) / days,
-        threshold=threshold,
-        precision=float(caught.sum()) / max(int(alerts.sum()), 1),
-        recall=float(caught.sum()) / max(int(fraud.sum()), 1),
-        value_caught=value,
-        value_share=value / max(float(np.nansum(amounts[fraud])), 1e-12),
-        cost_saved=value - alert_cost * float((alerts & ~fraud).sum()),
-    )
-
-
-def budget_table(
-    labels: Array,
-    probabilities: Array,
-    amounts: Array,
-    days: float,
-    budgets: Sequence[float],
-    alert_cost: float = FALSE_ALERT_COST,
-) -> list[BudgetRow]:
-    """What each alert budget finds.
-
-    Args:
-        labels: 1 fraud, 0 legitimate, shape (rows,).
-        probabilities: Fraud probabilities, shape (rows,).
-        amounts: In currency units, shape (rows,).
-        days: Days that the rows span, to turn alerts into alerts a day.
-        budgets: Alerts a day.
-        alert_cost: Cost of one false alert, in currency units.
-    """
-    rows = []
-    for budget in budgets:
-        threshold = threshold_for_alerts(probabilities, round(budget * days))
-        rows.append(budget_row(labels, probabilities, amounts, days, threshold, alert_cost))
-    return rows
 
 
 def calibration_table(labels: Array, probabilities: Array, bins: int = 20) -> tuple[Array, Array, Array]:

@@ -1,6 +1,6 @@
-"""A model on disk: the booster in its own text format, everything else as JSON, a reference sample as Parquet.
+"""A model on disk: the trees in their own text format, everything else as JSON, a reference sample as Parquet.
 
-    booster.txt         LightGBM's text format
+    booster.txt         LightGBM's text format; for a scikit-learn model estimator.skops instead
     model.json          schema, features, categories, calibrator, threshold, figures, SHA-256 of the other two
     reference.parquet   a sample of features and probabilities from validation, to compare later days with
 
@@ -13,17 +13,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraud_model.calibration import Calibrator
+import numpy as np
+
+from fraud_model.calibration import Array, Calibrator
 from fraud_model.definitions import feature_fingerprint, feature_names
 from fraud_model.errors import FraudModelError, ModelError
 from fraud_model.schema import TransactionSchema
 
 if TYPE_CHECKING:
-    import lightgbm as lgb
     import pandas as pd
 
+    from fraud_model.learners import Learner
+
 FORMAT_VERSION = 1
-BOOSTER, DESCRIPTION, REFERENCE = "booster.txt", "model.json", "reference.parquet"
+DESCRIPTION, REFERENCE = "model.json", "reference.parquet"
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,22 @@ class ModelDescription:
 class StoredModel:
     """A model read from disk, its digests and feature definitions checked."""
 
-    booster: "lgb.Booster"
+    learner: "Learner"
     description: ModelDescription
     folder: Path
+
+    @property
+    def booster(self) -> Any:
+        """The LightGBM trees; None for a model of another kind."""
+        return getattr(self.learner, "booster", None)
+
+    def raw_scores(self, matrix: Array) -> Array:
+        """Log-odds, shape (rows,), of features, float32, shape (rows, features); not calibrated yet."""
+        return self.learner.raw_scores(matrix)
+
+    def contributions(self, matrix: Array) -> Array:
+        """What each feature does to the raw score, shape (rows, features)."""
+        return self.learner.contributions(matrix)
 
     def read_reference(self) -> "pd.DataFrame":
         """The reference sample: features and `fraud_probability`."""
@@ -77,12 +93,12 @@ class StoredModel:
         return pd.read_parquet(self.folder / REFERENCE)
 
 
-def write_model(folder: Path, booster: "lgb.Booster", description: ModelDescription, reference: "pd.DataFrame") -> str:
+def write_model(folder: Path, learner: "Learner", description: ModelDescription, reference: "pd.DataFrame") -> str:
     """Write a model into an empty folder.
 
     Args:
         folder: Made where absent.
-        booster: The trees.
+        learner: The trees, or an estimator of another kind.
         description: Everything else.
         reference: Features and `fraud_probability` of a sample of validation rows.
 
@@ -90,10 +106,11 @@ def write_model(folder: Path, booster: "lgb.Booster", description: ModelDescript
         The SHA-256 of model.json, which covers the other files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / BOOSTER).write_text(booster.model_to_string(), encoding="utf-8")
+    learner.write(folder)
     reference.to_parquet(folder / REFERENCE, index=False)
     values = {
         "format_version": FORMAT_VERSION,
+        "kind": learner.kind,
         "fingerprint": feature_fingerprint(description.schema),
         "feature_names": list(description.feature_names),
         "schema": description.schema.to_dict(),
@@ -107,8 +124,10 @@ def write_model(folder: Path, booster: "lgb.Booster", description: ModelDescript
         "validated_from": description.validated_from,
         "validated_until": description.validated_until,
         "details": description.details,
-        "sha256": {name: digest_of(folder / name) for name in (BOOSTER, REFERENCE)},
+        "sha256": {name: digest_of(folder / name) for name in (learner.file, REFERENCE)},
     }
+    if hasattr(learner, "usual"):
+        values["usual"] = [None if value != value else value for value in learner.usual.tolist()]
     (folder / DESCRIPTION).write_text(json.dumps(values, indent=1, sort_keys=True), encoding="utf-8")
     return digest_of(folder / DESCRIPTION)
 
@@ -126,6 +145,8 @@ def read_model(folder: Path, digest: str | None = None, name: str = "model") -> 
     """
     import lightgbm as lgb
 
+    from fraud_model.learners import BOOSTER, ESTIMATOR, Trees, read_estimator
+
     try:
         if digest is not None and digest_of(folder / DESCRIPTION) != digest:
             raise ModelError(f"{name}: {folder / DESCRIPTION} was changed after training; train again or roll back")
@@ -139,7 +160,13 @@ def read_model(folder: Path, digest: str | None = None, name: str = "model") -> 
                 f"{name} was trained on other feature definitions than this program's "
                 f"({values['fingerprint'][:12]} against {feature_fingerprint(schema)[:12]}); train again"
             )
-        booster = lgb.Booster(model_str=(folder / BOOSTER).read_text(encoding="utf-8"))
+        learner: Learner
+        kind = values.get("kind", "lightgbm")
+        if kind == "lightgbm":
+            learner = Trees(lgb.Booster(model_str=(folder / BOOSTER).read_text(encoding="utf-8")))
+        else:
+            usual = np.array([np.nan if value is None else value for value in values["usual"]], np.float32)
+            learner = read_estimator(folder / ESTIMATOR, kind, usual)
         description = ModelDescription(
             schema=schema,
             categories={column: tuple(known) for column, known in values["categories"].items()},
@@ -159,7 +186,7 @@ def read_model(folder: Path, digest: str | None = None, name: str = "model") -> 
         raise ModelError(f"{name}: {error.filename or folder}: {error.strerror or error}; train again") from error
     except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
         raise ModelError(f"{name}: the files in {folder} are damaged ({error}); train again or roll back") from error
-    return StoredModel(booster, description, folder)
+    return StoredModel(learner, description, folder)
 
 
 def digest_of(path: Path) -> str:

@@ -7,26 +7,29 @@ Aliases of the registered model `fraud-classifier` say which version serves. Eve
 experiment `fraud-desk-registry`, which nothing here ever changes or deletes.
 """
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from mlflow.entities import Metric, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
-from fraud_model.errors import InputError, ModelError
+from fraud_model import history
+from fraud_model.errors import InputError, ModelError, PromotionRefused
+from fraud_model.gates import Gates
+from fraud_model.history import HISTORY_EXPERIMENT, HistoryEntry
 from fraud_model.model_file import StoredModel, read_model
-from fraud_model.tracking import MODEL_NAME, client, experiment_id, initialise, sqlite_path, store_lock
+from fraud_model.standing import Compared, Decision, Standing, standing_of
+from fraud_model.tracking import MODEL_NAME, client, initialise, sqlite_path, store_lock
 
-__all__ = ["HistoryEntry", "ModelVersionInfo", "Registry", "initialise"]
+__all__ = ["HISTORY_EXPERIMENT", "HistoryEntry", "ModelVersionInfo", "Registry", "initialise"]
 
 CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
-HISTORY_EXPERIMENT = "fraud-desk-registry"
+COMPARED_TAG = "compared"
+NOTHING = Decision()
 
 
 # Copies of models that a server keeps, by store and address: a logged model never changes, and its digest is checked
@@ -46,6 +49,7 @@ class ModelVersionInfo:
         metrics: Figures on validation.
         tags: Digest of the model files and of the data, period of training.
         status: champion, candidate, previous, rejected, or archived.
+        slice_metrics: Figures of parts of the validation rows, such as `by_type/TRANSFER/recall`.
     """
 
     version: str
@@ -55,19 +59,7 @@ class ModelVersionInfo:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     status: str = "archived"
-
-
-@dataclass(frozen=True)
-class HistoryEntry:
-    """One decision: what happened to which version, when (UTC), by whom, why, and the version's figures then."""
-
-    at: datetime
-    action: str
-    version: str
-    by: str
-    reason: str
-    replaced: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    slice_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Registry:
@@ -105,10 +97,24 @@ class Registry:
         """The version that serves; None where none was promoted yet."""
         return self.version(CHAMPION) if CHAMPION in self._aliases() else None
 
-    def promote(self, version: str, by: str, reason: str) -> ModelVersionInfo:
+    def promote(
+        self, version: str, by: str, reason: str, *, despite: str = "", gates: Gates | None = None
+    ) -> ModelVersionInfo:
         """Make a version the champion; the champion until now becomes `previous`.
 
+        While there is no champion any version may become it. From then on, a version must have reached its gates and
+        have beaten the champion on the same later payments beyond the confidence interval.
+
+        Args:
+            version: Number or alias.
+            by: Who decides.
+            reason: Why.
+            despite: Why it must be promoted although it would be refused; stands in the history beside what was
+                overruled. Without effect where nothing stands against the version.
+            gates: Least figures in force now; by default what was found at training.
+
         Raises:
+            PromotionRefused: the version misses a gate, or was not shown to beat the champion.
             ModelError: the version was rejected, or its files do not load.
         """
         self._decided_by(by, reason)
@@ -119,7 +125,25 @@ class Registry:
             if info.status == CHAMPION:
                 raise ModelError(f"version {info.version} is the champion already")
             self.open(info.version)
-            return self._make_champion(info, "promoted", by, reason)
+            standing = self._standing(info, gates)
+            overruled = "; ".join(standing.problems)
+            if overruled and not despite.strip():
+                raise PromotionRefused(
+                    f"version {info.version} is not promoted: {overruled}; train another, compare on later payments "
+                    'with `frauddesk models compare`, or overrule this with --despite "WHY"'
+                )
+            decision = Decision(despite if overruled else "", overruled, standing.compared)
+            return self._make_champion(
+                info, "promoted despite refusal" if overruled else "promoted", by, reason, decision
+            )
+
+    def standing(self, version: str, gates: Gates | None = None) -> Standing:
+        """Whether a version may be promoted, and what stands against it."""
+        return self._standing(self.version(version), gates)
+
+    def note_comparison(self, version: str, compared: Compared) -> None:
+        """Keep what a version reached beside another on the same payments, in place of what was kept before."""
+        self._store().set_model_version_tag(MODEL_NAME, self.version(version).version, COMPARED_TAG, compared.to_json())
 
     def reject(self, version: str, by: str, reason: str) -> ModelVersionInfo:
         """Say that a version must not become the champion."""
@@ -147,24 +171,8 @@ class Registry:
 
     def history(self) -> list[HistoryEntry]:
         """Every decision, the oldest first."""
-        store = self._store()
-        experiment = store.get_experiment_by_name(HISTORY_EXPERIMENT)
-        if experiment is None:
-            return []
-        entries: list[HistoryEntry] = []
-        token = None
-        while True:
-            page = store.search_runs(
-                [experiment.experiment_id],
-                run_view_type=ViewType.ALL,  # a run that somebody deleted was still a decision
-                order_by=["attributes.start_time ASC"],
-                max_results=1_000,
-                page_token=token,
-            )
-            entries.extend(_entry(run) for run in page if "action" in run.data.tags)
-            token = page.token
-            if not token:
-                return sorted(entries, key=lambda entry: entry.at)
+        self._store()
+        return history.read(self.tracking_uri)
 
     def open(self, version: str = CHAMPION) -> tuple[ModelVersionInfo, StoredModel]:
         """Read a version's files and check them.
@@ -199,12 +207,28 @@ class Registry:
             store.set_registered_model_alias(MODEL_NAME, CANDIDATE, entry.version)
         return str(entry.version)
 
-    def _make_champion(self, info: ModelVersionInfo, action: str, by: str, reason: str) -> ModelVersionInfo:
+    def _standing(self, info: ModelVersionInfo, gates: Gates | None) -> Standing:
+        champion = self.champion()
+        noted = info.tags.get("gates", "passed")
+        missed = gates.failures(info.metrics) if gates else () if noted == "passed" else tuple(noted.split("; "))
+        serves = False
+        if champion is not None:
+            try:
+                self.open(champion.version)
+                serves = True
+            except ModelError:
+                serves = False
+        compared = Compared.from_json(info.tags.get(COMPARED_TAG, ""))
+        return standing_of(info.version, missed, champion.version if champion else "", serves, compared)
+
+    def _make_champion(
+        self, info: ModelVersionInfo, action: str, by: str, reason: str, decision: Decision = NOTHING
+    ) -> ModelVersionInfo:
         store = self._store()
         aliases = self._aliases()
         replaced = aliases.get(CHAMPION, "")
         # The history first: a decision that is not written down does not happen.
-        self._record(action, info, by, reason, replaced)
+        self._record(action, info, by, reason, replaced, decision)
         if replaced and replaced != info.version:
             store.set_registered_model_alias(MODEL_NAME, PREVIOUS, replaced)
         store.set_registered_model_alias(MODEL_NAME, CHAMPION, info.version)
@@ -212,20 +236,22 @@ class Registry:
             store.delete_registered_model_alias(MODEL_NAME, CANDIDATE)
         return self.version(info.version)
 
-    def _record(self, action: str, info: ModelVersionInfo, by: str, reason: str, replaced: str = "") -> None:
-        store = self._store()
-        now = time.time_ns() // 1_000_000
-        tags = {"action": action, "version": info.version, "by": by.strip(), "reason": reason.strip()}
-        tags |= {"replaced": replaced, "model_run_id": info.run_id}
-        run = store.create_run(
-            experiment_id(self.tracking_uri, HISTORY_EXPERIMENT),
-            start_time=now,
-            tags=tags,
-            run_name=f"{action} version {info.version}",
+    def _record(
+        self,
+        action: str,
+        info: ModelVersionInfo,
+        by: str,
+        reason: str,
+        replaced: str = "",
+        decision: Decision = NOTHING,
+    ) -> None:
+        if replaced:
+            decision = replace(decision, replaced_metrics=self.version(replaced).metrics)
+        history.append(
+            self.tracking_uri,
+            history.decided(action, info.version, by, reason, info.metrics, replaced, decision),
+            info.run_id,
         )
-        metrics = [Metric(name, value, now, 0) for name, value in info.metrics.items()]
-        store.log_batch(run.info.run_id, metrics=metrics, tags=[RunTag("at", str(now))])
-        store.set_terminated(run.info.run_id)
 
     def _store(self) -> Any:
         try:
@@ -252,11 +278,13 @@ class Registry:
         if entry.tags.get("rejected") == "true":
             status = "rejected"
         try:
-            metrics = dict(self._store().get_run(entry.run_id).data.metrics)
+            measured = self._store().get_run(entry.run_id).data.metrics
         except MlflowException:  # the run was deleted; the version still serves
-            metrics = {}
+            measured = {}
+        metrics = {name: value for name, value in measured.items() if "/" not in name}
+        parts = {name: value for name, value in measured.items() if "/" in name}
         created = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
-        return ModelVersionInfo(version, str(entry.run_id), mine, created, metrics, dict(entry.tags), status)
+        return ModelVersionInfo(version, str(entry.run_id), mine, created, metrics, dict(entry.tags), status, parts)
 
     def _local(self, source: str, version: str) -> Path:
         """A version's folder: where it lies, or a copy of what the server keeps, for as long as this process lives."""
@@ -288,16 +316,3 @@ def store_exists(tracking_uri: str) -> bool:
     """Whether a SQLite store was created yet; True for servers, which only an attempt can tell."""
     path = sqlite_path(tracking_uri)
     return path is None or path.exists()
-
-
-def _entry(run: Any) -> HistoryEntry:
-    tags = run.data.tags
-    return HistoryEntry(
-        at=datetime.fromtimestamp(int(tags.get("at", run.info.start_time)) / 1000, UTC),
-        action=tags["action"],
-        version=tags.get("version", ""),
-        by=tags.get("by", ""),
-        reason=tags.get("reason", ""),
-        replaced=tags.get("replaced", ""),
-        metrics=dict(run.data.metrics),
-    )

@@ -1,4 +1,4 @@
-"""Gates, intervals, the comparison with the champion, and the leakage gate."""
+"""Gates, intervals, and the comparison with the champion."""
 
 from pathlib import Path
 
@@ -6,41 +6,63 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fraud_model.errors import DataError
-from fraud_model.features import compute_features
 from fraud_model.gates import Gates
-from fraud_model.intervals import compare, intervals
-from fraud_model.leakage import find_future, find_leaks
+from fraud_model.intervals import compare, compare_figures, interval_over_days, intervals
 from fraud_model.metrics import average_precision, roc_auc
 from fraud_model.registry import Registry
-from fraud_model.schema import CARDS, TransactionSchema
 from fraud_model.train import train
+
+RARE = {"average_precision": 0.5, "card_precision_at_100": 0.1}
 
 
 @pytest.mark.parametrize(
     ("reached", "missed"),
     [
-        ({"recall_at_budget": 0.8, "f1_at_budget": 0.7}, 0),
-        ({"average_precision": 0.5, "card_precision_at_100": 0.1}, 0),
-        ({"recall_at_budget": 0.8, "f1_at_budget": 0.1, "average_precision": 0.5}, 2),
+        ({"recall_at_threshold": 0.8, "f1_at_threshold": 0.7}, 0),
+        ({"recall_at_threshold": 0.8, "f1_at_threshold": 0.7, "base_rate": 0.3}, 0),
+        (RARE | {"base_rate": 0.001}, 0),
+        (RARE | {"base_rate": 0.1}, 2),  # fraud is not rare here
+        (RARE | {"recall_at_threshold": 0.8, "f1_at_threshold": 0.1, "base_rate": 0.1}, 1),
+        ({"recall_at_threshold": 0.8, "f1_at_threshold": 0.1, "average_precision": 0.5}, 2),
         ({}, 4),
-        ({"recall_at_budget": float("nan"), "f1_at_budget": 0.7, "card_precision_at_100": 0.3}, 2),
+        ({"recall_at_threshold": float("nan"), "f1_at_threshold": 0.7, "card_precision_at_100": 0.3}, 2),
+        ({"recall_at_budget": 0.8, "f1_at_budget": 0.7}, 0),  # of a version made before thresholds had rules
     ],
 )
-def test_a_model_passes_by_either_pair_of_figures(reached: dict[str, float], missed: int) -> None:
+def test_gates(reached: dict[str, float], missed: int) -> None:
     assert len(Gates().failures(reached)) == missed
+
+
+def test_gates_are_settings() -> None:
+    reached = {"recall_at_threshold": 0.5, "f1_at_threshold": 0.5, "base_rate": 0.01}
+    assert Gates(recall=0.4, f1=0.4).failures(reached) == ()
+    assert Gates(recall=0.4, f1=0.6).failures(reached)[0] == "f1 at threshold is 0.500, below 0.600"
 
 
 def test_intervals_hold_the_figures() -> None:
     rng = np.random.default_rng(2)
     labels = (rng.random(4_000) < 0.05).astype(float)
     scores = 1 / (1 + np.exp(-(2 * labels + rng.normal(size=4_000))))
-    found = intervals(labels, scores, 0.8)
-    assert found == intervals(labels, scores, 0.8)
-    for name, value in (("average_precision", average_precision(labels, scores)), ("roc_auc", roc_auc(labels, scores))):
+    amounts = rng.lognormal(3, 1, 4_000)
+    found = intervals(labels, scores, {"budget": 0.8, "cost": 0.5}, amounts)
+    assert found == intervals(labels, scores, {"budget": 0.8, "cost": 0.5}, amounts)
+    caught = (scores >= 0.5) & (labels == 1)
+    plain = {
+        "average_precision": average_precision(labels, scores),
+        "roc_auc": roc_auc(labels, scores),
+        "recall_at_cost": caught.sum() / labels.sum(),
+        "value_caught_share_at_cost": amounts[caught].sum() / amounts[labels == 1].sum(),
+    }
+    for name, value in plain.items():
         low, high = found[name]
         assert low < value < high
         assert high - low < 0.2
+
+
+def test_interval_over_days() -> None:
+    low, high = interval_over_days(np.array([0.2, 0.4, 0.3, 0.3]))
+    assert low < 0.3 < high
+    assert np.isnan(interval_over_days(np.array([0.3]))).all()
 
 
 def test_a_better_model_is_told_from_a_level_one() -> None:
@@ -52,36 +74,17 @@ def test_a_better_model_is_told_from_a_level_one() -> None:
     assert compare(labels, weak, weak + 1e-9 * rng.normal(size=5_000)).verdict == "level"
 
 
-def test_a_column_that_tells_alone_stops_training(payments: pd.DataFrame, tmp_path: Path) -> None:
-    schema = TransactionSchema(
-        name="leaky", time="TX_DATETIME", payer="CUSTOMER_ID", payee="TERMINAL_ID", amount="TX_AMOUNT",
-        label="TX_FRAUD", numeric=("refunded", "age"), categorical=("status",),
-    )  # fmt: skip
-    fraud = payments["TX_FRAUD"] == 1
-    told = payments.assign(
-        refunded=np.where(fraud, payments["TX_AMOUNT"], np.nan),
-        age=1.0,
-        status=np.where(fraud, "blocked", "booked"),
-    )
-    with pytest.raises(DataError, match=r"status alone .*1\.00.*refunded alone"):
-        train(told, schema, tracking_uri=f"sqlite:///{tmp_path}/m.db")
-    assert not (tmp_path / "m.db").exists()
-
-
-def test_few_frauds_judge_no_column() -> None:
-    features = pd.DataFrame({"amount": [1.0, 2, 3, 9]})
-    assert find_leaks(features, np.array([0.0, 0, 0, 1]), CARDS) == []
-
-
-def test_a_feature_of_the_future_is_found(payments: pd.DataFrame) -> None:
-    def honest(some: pd.DataFrame) -> pd.DataFrame:
-        return compute_features(some, CARDS)
-
-    def leaking(some: pd.DataFrame) -> pd.DataFrame:
-        return honest(some).assign(share_of_total=some["TX_AMOUNT"] / some["TX_AMOUNT"].sum())
-
-    assert find_future(payments, CARDS, honest) == []
-    assert [leak.feature for leak in find_future(payments, CARDS, leaking)] == ["share_of_total"]
+def test_parts_are_compared_at_the_same_number_of_alerts() -> None:
+    rng = np.random.default_rng(4)
+    labels = (rng.random(6_000) < 0.05).astype(float)
+    part = np.arange(6_000) < 3_000
+    # The challenger sees the fraud of the first half only as well, that of the second half much better.
+    champion = labels + rng.normal(size=6_000)
+    challenger = champion + np.where(part, 0, 2 * labels)
+    found = compare_figures(labels, champion, challenger, 300, {"first": part, "second": ~part, "none": part & ~part})
+    assert set(found) == {"first", "second"}
+    assert found["second"]["recall_at_budget"].verdict == "better"
+    assert found["first"]["average_precision"].verdict == "level"
 
 
 def test_a_failed_gate_makes_no_candidate_beside_a_champion(payments: pd.DataFrame, tmp_path: Path) -> None:

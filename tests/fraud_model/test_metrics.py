@@ -44,12 +44,13 @@ def test_a_card_found_one_day_is_blocked_the_next() -> None:
     assert metrics.card_precision_at_k(labels, scores, times, payers, k=2) == 0.5
 
 
-def test_budget_row_counts_money() -> None:
-    labels, probabilities = np.array([1, 0, 1, 0.0]), np.array([0.9, 0.8, 0.2, 0.1])
-    amounts = np.array([100, 5, 300, 5.0])
-    (row,) = metrics.budget_table(labels, probabilities, amounts, days=1, budgets=[2])
-    assert (row.threshold, row.precision, row.recall) == (0.8, 0.5, 0.5)
-    assert (row.value_caught, row.value_share, row.cost_saved) == (100, 0.25, 50)
+def test_precision_and_recall_of_each_day() -> None:
+    times = np.array([0, 1, 2, 86_400, 86_401, 2 * 86_400])
+    labels, scores = np.array([1, 0, 1, 0, 0, 1.0]), np.array([0.9, 0.8, 0.1, 0.5, 0.4, 0.3])
+    precision, recall = metrics.at_k_per_day(labels, scores, times, k=2)
+    assert precision.tolist() == [0.5, 0.0, 0.5]  # of two alerts a day, also on a day with a single payment
+    assert recall.tolist() == [0.5, 1.0]  # the day without fraud has no recall
+    assert metrics.precision_at_k_per_day(labels, scores, times, 2) == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(("alerts", "threshold"), [(1, 0.9), (2, 0.5), (0, 0.9), (99, 0.1)])
