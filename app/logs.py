@@ -15,12 +15,17 @@ from app.settings import Settings
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s"
 
+# Libraries that log every address they ask, queries included.
+_CHATTY = ("httpx", "httpcore", "urllib3")
+
 
 def configure(settings: Settings) -> None:
     """Sends every library's log lines to stderr, in the format and from the level of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines(_TEXT))
     logging.basicConfig(level=settings.log_level, handlers=[handler])
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class TextLines(logging.Formatter):
