@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from app.commands import documents, measure, models, schedule, service, transactions, users
+from app.commands import documents, measure, models, records, schedule, service, transactions, users
 
 cli = typer.Typer(
     name="frauddesk",
@@ -19,7 +19,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (service, transactions, models, documents, measure, schedule, users):
+for part in (service, transactions, models, documents, measure, schedule, users, records):
     part.register(cli)
 
 

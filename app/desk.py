@@ -20,10 +20,13 @@ from app.access import User
 from app.answering import Answering
 from app.arms import Arm, Arms
 from app.assistant import Assistant, Reply, Step
+from app.cases import Cases
 from app.corpus import make_answerer
 from app.errors import NotReadyError, message_of
 from app.history import History
 from app.indexing import Indexer
+from app.job_runner import JobRunner
+from app.labels import with_decisions
 from app.lazy import Lazy
 from app.precedents import find_precedents
 from app.records import Alert, Precedent, Scored
@@ -74,6 +77,8 @@ class Desk:
         self._index = Lazy(self._open_index)
         self._answerer = Lazy(lambda: make_answerer(settings, self.index))
         self.indexer = Indexer(self)
+        self.jobs = JobRunner(self)
+        self.cases = Cases(self)
         # A payment is in history only after it is in the database, and once.
         self._recording = threading.Lock()
 
@@ -264,7 +269,8 @@ class Desk:
         schema = self.scorer.schema
         if not path.exists():
             raise NotReadyError(f"there are no working transactions at {path}; `frauddesk up` makes them")
-        history = History(read_transactions(path, schema), schema)
+        known = with_decisions(read_transactions(path, schema), schema, self.store.labels())
+        history = History(known.frame, schema)
         recorded = self.store.recorded_transactions()
         if recorded:
             history.add(history.aligned(pd.DataFrame(recorded)))

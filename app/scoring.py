@@ -66,7 +66,8 @@ def score_frame(
             probability=float(probabilities[row]),
             threshold=float(scorer.threshold),
             model_version=str(scorer.model_version),
-            transaction={str(name): _plain(value) for name, value in values.items()},
+            # The label is what the desk is to find out: nobody knew it at this time.
+            transaction={str(name): _plain(value) for name, value in values.items() if name != schema.label},
             features={str(name): _feature(value) for name, value in features.iloc[row].items()},
             reasons=tuple(_reason(reason) for reason in explained[row]),
         )
