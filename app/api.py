@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from app import api_alerts, api_ask, api_audit, api_score, errors, sign_in
+from app import api_alerts, api_ask, api_audit, api_jobs, api_registry, api_score, errors, sign_in
 from app.access import User
 from app.access_api import allowed
 from app.api_docs import docs_page
@@ -24,6 +24,7 @@ from app.auth import Door, Limits, user_or_none
 from app.desk import Desk
 from app.guard import Guard
 from app.observe import CountRequests, FollowRequests, Metrics
+from app.schedules import health as health_of_schedules
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
         threading.Thread(target=_attend, args=(desk, stopped), name="desk", daemon=True).start()
         yield
         stopped.set()
+        desk.jobs.stop()
         desk.close()
 
     app = FastAPI(
@@ -78,6 +80,8 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     app.include_router(api_alerts.router(desk))
     app.include_router(api_ask.router(desk, metrics))
     app.include_router(api_audit.router(desk))
+    app.include_router(api_jobs.router(desk))
+    app.include_router(api_registry.router(desk))
     _service_routes(app, desk, metrics)
     app.router.routes.append(_Unmatched(app))
     if page:
@@ -90,6 +94,7 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
 def _attend(desk: Desk, stopped: threading.Event) -> None:
     """Opens every part, then watches for another champion until the service ends."""
     desk.warm()
+    desk.jobs.start()
     while not stopped.wait(_CHAMPION_SECONDS):
         desk.follow_champion()
 
@@ -118,6 +123,8 @@ def _service_routes(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
     def figures(user: Annotated[User, allowed("read")]) -> Response:
         for state, count in desk.store.counts().items():
             metrics.alerts.labels(state).set(count)
+        for each in health_of_schedules(desk.settings, desk.store.engine):
+            metrics.schedule.labels(each.kind).set(1 if each.problem else 0)
         if desk.model_version is not None:
             metrics.model.clear()
             metrics.model.labels(desk.model_version).set(1)

@@ -51,6 +51,7 @@ def router(desk: Desk, metrics: Metrics) -> APIRouter:
     ) -> dict[str, Any]:
         scored = desk.score_one(payment, reasons=reasons, record=record)
         metrics.scored.inc()
+        desk.store.predictions.add(scored, user.name)
         return score_body(scored)
 
     @routes.post(

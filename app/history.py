@@ -71,6 +71,13 @@ class History:
             past = pd.concat([past, recorded[near]], ignore_index=True)
         return past
 
+    def before(self, moment: int) -> pd.DataFrame:
+        """Every payment kept from before a moment (seconds since 1970, UTC)."""
+        parts = [self.frame[self.schema.times(self.frame) < moment]]
+        if len(self._recorded):
+            parts.append(self._recorded[self.schema.times(self._recorded) < moment])
+        return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
     def find(self, transaction_id: str) -> pd.DataFrame | None:
         """The payment with this id as a table of one row, or None."""
         row = self._row_of(transaction_id)

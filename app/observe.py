@@ -50,6 +50,12 @@ class Metrics:
         self.scored = Counter("frauddesk_scored_total", "Payments scored.", registry=self.registry)
         self.answers = Counter("frauddesk_answers_total", "Questions answered.", ["status"], registry=self.registry)
         self.alerts = Gauge("frauddesk_alerts", "Alerts by state.", ["state"], registry=self.registry)
+        self.schedule = Gauge(
+            "frauddesk_schedule_problem",
+            "1 where the last scheduled measurement failed or one was missed.",
+            ["kind"],
+            registry=self.registry,
+        )
         self.model = Gauge("frauddesk_model_info", "Champion in use.", ["version"], registry=self.registry)
 
     def text(self) -> bytes:
