@@ -56,6 +56,7 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
         threading.Thread(target=_attend, args=(desk, stopped), name="desk", daemon=True).start()
         yield
         stopped.set()
+        desk.indexer.stop()
         desk.jobs.stop()
         desk.close()
 
@@ -94,7 +95,9 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
 def _attend(desk: Desk, stopped: threading.Event) -> None:
     """Opens every part, then watches for another champion until the service ends."""
     desk.warm()
+    desk.indexer.start()
     desk.jobs.start()
+    desk.cases.budgets_now()
     while not stopped.wait(_CHAMPION_SECONDS):
         desk.follow_champion()
 
