@@ -1,17 +1,23 @@
 """A BERT sentence encoder for CPUs: the forward pass of MiniLM and its relatives, from their own weight files.
 
 `SentenceTransformer.encode` gives the same vectors, but takes seconds to import and runs in float32.  This encoder
-reads the same folder (`config.json`, `tokenizer.json`, `model.safetensors`), sorts texts by length, fills batches by
-tokens rather than by count, and multiplies in bfloat16 where a short probe finds the processor faster at it.
+reads the same folder (`config.json`, `tokenizer.json`, `model.safetensors`), sorts texts by length, packs their tokens
+without padding, and multiplies in bfloat16 where a short probe finds the processor faster at it.
+
+A text's vector does not depend on what else is encoded with it. A matrix product's last digits depend on its number of
+rows (the library splits its sums accordingly), so every product has the same number, and attention runs over texts of
+one length at a time.
 
 Architecture: Devlin et al. (2019), "BERT"; mean pooling and normalisation: Reimers and Gurevych (2019).
 """
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +37,8 @@ TOKENS_PER_BATCH = 4096
 SORT_SPAN = 4096
 """Texts sorted together; bounds the memory that a very large call takes."""
 
-
-SHORT = 1000
-"""Characters up to which one thread encodes a call."""
+ROWS = 256
+"""Tokens in every matrix product of a bulk call, the last one filled up; the activations stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class BertEncoder:
     """Sentence vectors of unit length, float32, from a model folder for which `readable` is true."""
 
     def __init__(self, folder: Path) -> None:
+        import torch
         from safetensors.torch import load_file
         from tokenizers import Tokenizer
 
@@ -97,6 +103,7 @@ class BertEncoder:
         self._weights = _join_attention(raw, self.shape.layers)
         self._fast: dict[str, torch.Tensor] | None = None
         self._precision: str | None = None
+        self._threads = torch.get_num_threads()
 
     @property
     def precision(self) -> str:
@@ -119,19 +126,19 @@ class BertEncoder:
         Returns:
             Array of shape (len(texts), dimension), rows of length one.
         """
-        import torch
-        from torch.nn import functional
-
         out = np.empty((len(texts), self.dimension), dtype=np.float32)
-        weights = self._weights if exact or self.precision == "float32" else self._fast_weights()
-        with torch.inference_mode(), _threads_for(sum(map(len, texts))):
-            for rows, batch in self._batches(texts):
-                states = _forward(weights, self.shape, [entry.ids for entry in batch])
-                lengths = torch.tensor([len(entry.ids) for entry in batch])
-                present = torch.arange(states.shape[1])[None, :] < lengths[:, None]
-                sums = (states.float() * present[:, :, None]).sum(1)
-                out[rows] = functional.normalize(sums, dim=1).numpy()
-        return out
+        if exact:
+            with _one_thread():
+                for row, text in enumerate(texts):
+                    ids = self._tokenizer.encode(text).ids
+                    out[row] = _forward(self._weights, self.shape, [ids], rows=0).numpy().sum(0)
+        else:
+
+            def pool(rows: list[int], batch: "list[Encoding]", states: FloatArray) -> None:
+                out[rows] = np.add.reduceat(states, _begins(batch), axis=0)
+
+            self._each_batch(texts, pool)
+        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
 
     def encode_windows(self, texts: Sequence[str], windows: Sequence[Sequence[Span]]) -> list[FloatArray]:
         """Encode texts and stretches of them in one pass: a window's vector is the mean over its own tokens.
@@ -146,23 +153,45 @@ class BertEncoder:
         Returns:
             For each text an array of shape (1 + windows, dimension), the whole text first, rows of length one.
         """
-        import torch
-
-        weights = self._weights if self.precision == "float32" else self._fast_weights()
         out: list[FloatArray] = [np.empty(0, dtype=np.float32)] * len(texts)
         late: list[tuple[int, int]] = []
-        with torch.inference_mode():
-            for rows, batch in self._batches(texts):
-                states = _forward(weights, self.shape, [entry.ids for entry in batch]).float().numpy()
-                for place, (row, entry) in enumerate(zip(rows, batch, strict=True)):
-                    out[row], cut = _pool(states[place, : len(entry.ids)], entry.offsets, windows[row])
-                    late += [(row, number) for number in cut]
+
+        def pool(rows: list[int], batch: "list[Encoding]", states: FloatArray) -> None:
+            for begin, row, entry in zip(_begins(batch), rows, batch, strict=True):
+                out[row], cut = _pool(states[begin : begin + len(entry.ids)], entry.offsets, windows[row])
+                late.extend((row, number) for number in cut)
+
+        self._each_batch(texts, pool)
         if late:
             spans = [windows[row][number] for row, number in late]
             alone = self.encode([texts[row][span.start : span.end] for (row, _), span in zip(late, spans, strict=True)])
             for (row, number), vector in zip(late, alone, strict=True):
                 out[row][1 + number] = vector
         return out
+
+    def _each_batch(
+        self, texts: Sequence[str], pool: "Callable[[list[int], list[Encoding], FloatArray], None]"
+    ) -> None:
+        """Compute token states batch by batch, each batch on one thread, and hand them to `pool`.
+
+        Threads that share one product wait for each other at every layer; threads with a batch each never do.
+        """
+        weights = self._weights if self.precision == "float32" else self._fast_weights()
+
+        def work(part: "tuple[list[int], list[Encoding]]") -> None:
+            rows, batch = part
+            with _one_thread():
+                states = _forward(weights, self.shape, [entry.ids for entry in batch], rows=ROWS).float().numpy()
+            pool(rows, batch, states)
+
+        for begin in range(0, len(texts), SORT_SPAN):
+            batches = self._batches(texts[begin : begin + SORT_SPAN], begin)
+            if len(batches) == 1 or self._threads == 1:
+                for part in batches:
+                    work(part)
+            elif batches:
+                with ThreadPoolExecutor(self._threads) as threads:
+                    list(threads.map(work, batches))
 
     def _fast_weights(self) -> "dict[str, torch.Tensor]":
         import torch
@@ -171,34 +200,42 @@ class BertEncoder:
             self._fast = {name: tensor.to(torch.bfloat16) for name, tensor in self._weights.items()}
         return self._fast
 
-    def _batches(self, texts: Sequence[str]) -> "Iterator[tuple[list[int], list[Encoding]]]":
-        for begin in range(0, len(texts), SORT_SPAN):
-            encoded = self._tokenizer.encode_batch(list(texts[begin : begin + SORT_SPAN]))
-            order = sorted(range(len(encoded)), key=lambda row: len(encoded[row].ids))
-            rows: list[int] = []
-            for row in order:
-                if rows and (len(rows) + 1) * len(encoded[row].ids) > TOKENS_PER_BATCH:
-                    yield [begin + member for member in rows], [encoded[member] for member in rows]
-                    rows = []
-                rows.append(row)
-            if rows:
-                yield [begin + member for member in rows], [encoded[member] for member in rows]
+    def _batches(self, texts: Sequence[str], first: int) -> "list[tuple[list[int], list[Encoding]]]":
+        """Rows (counted from `first`) and tokens of texts of like length, longest first, of bounded tokens together."""
+        encoded = self._tokenizer.encode_batch(list(texts))
+        batches: list[tuple[list[int], list[Encoding]]] = []
+        filled = TOKENS_PER_BATCH
+        for row in sorted(range(len(encoded)), key=lambda row: -len(encoded[row].ids)):
+            size = len(encoded[row].ids)
+            if filled + size > TOKENS_PER_BATCH:
+                batches.append(([], []))
+                filled = 0
+            batches[-1][0].append(first + row)
+            batches[-1][1].append(encoded[row])
+            filled += size
+        return batches
 
 
 @contextmanager
-def _threads_for(characters: int) -> Iterator[None]:
-    """One thread for a question: waiting for a second one costs more than it brings, most of all on a busy machine."""
+def _one_thread() -> Iterator[None]:
+    """Compute on the calling thread alone, without gradients.
+
+    For a question, waiting for a second thread costs more than it brings, most of all on a busy machine.
+    """
     import torch
 
     threads = torch.get_num_threads()
-    if characters > SHORT or threads == 1:
-        yield
-        return
     torch.set_num_threads(1)
     try:
-        yield
+        with torch.inference_mode():
+            yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _begins(batch: "Sequence[Encoding]") -> list[int]:
+    """Row of each text's first token among the packed ones."""
+    return [0, *accumulate(len(entry.ids) for entry in batch)][:-1]
 
 
 def _join_attention(raw: "dict[str, torch.Tensor]", layers: int) -> "dict[str, torch.Tensor]":
@@ -214,39 +251,51 @@ def _join_attention(raw: "dict[str, torch.Tensor]", layers: int) -> "dict[str, t
     return weights
 
 
-def _forward(weights: "dict[str, torch.Tensor]", shape: Shape, batch: list[list[int]]) -> "torch.Tensor":
-    """Token states, shape (texts, longest, hidden), of one batch of token lists sorted by length."""
+def _forward(weights: "dict[str, torch.Tensor]", shape: Shape, batch: list[list[int]], *, rows: int) -> "torch.Tensor":
+    """Token states of a batch of token lists ordered by length, one text behind the other, shape (tokens, hidden).
+
+    `rows` is the number of tokens in each matrix product; 0 for all at once.
+    """
     import torch
     from torch.nn import functional
 
-    longest = len(batch[-1])
-    ids = torch.tensor([tokens + [0] * (longest - len(tokens)) for tokens in batch])
-    lengths = torch.tensor([len(tokens) for tokens in batch])
-    present = torch.arange(longest)[None, :] < lengths[:, None]
-    mask = None if len(batch[0]) == longest else present[:, None, None, :]
+    tokens = [token for text in batch for token in text]
+    places = [place for text in batch for place in range(len(text))]
+    filling = [0] * (-len(tokens) % rows if rows else 0)
+    size = rows or len(tokens)
+
+    def linear(states: torch.Tensor, name: str) -> torch.Tensor:
+        return functional.linear(states, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     def normalise(states: torch.Tensor, name: str) -> torch.Tensor:
         return functional.layer_norm(
             states, (shape.hidden,), weights[f"{name}.weight"], weights[f"{name}.bias"], shape.epsilon
         )
 
-    def linear(states: torch.Tensor, name: str) -> torch.Tensor:
-        return functional.linear(states, weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-    states = weights["embeddings.word_embeddings.weight"][ids]
-    states = states + weights["embeddings.position_embeddings.weight"][:longest]
-    states = states + weights["embeddings.token_type_embeddings.weight"][0]
-    states = normalise(states, "embeddings.LayerNorm")
+    states = weights["embeddings.word_embeddings.weight"][torch.tensor(tokens + filling)]
+    states = states + weights["embeddings.position_embeddings.weight"][torch.tensor(places + filling)]
+    states = normalise(states + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
+    mixed = torch.zeros_like(states)
     for layer in range(shape.layers):
         prefix = f"encoder.layer.{layer}."
-        joined = linear(states, f"{prefix}attention.self.joined")
-        query, key, value = joined.view(len(batch), longest, 3, shape.heads, -1).permute(2, 0, 3, 1, 4)
-        heads = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        mixed = linear(heads.transpose(1, 2).flatten(2), f"{prefix}attention.output.dense")
-        states = normalise(mixed + states, f"{prefix}attention.output.LayerNorm")
-        inner = functional.gelu(linear(states, f"{prefix}intermediate.dense"))
-        states = normalise(linear(inner, f"{prefix}output.dense") + states, f"{prefix}output.LayerNorm")
-    return states
+        joined = torch.cat([linear(block, f"{prefix}attention.self.joined") for block in torch.split(states, size)])
+        begin = 0
+        for length, texts in groupby(map(len, batch)):
+            count = sum(1 for _ in texts)
+            inside = slice(begin, begin + count * length)
+            query, key, value = joined[inside].view(count, length, 3, shape.heads, -1).permute(2, 0, 3, 1, 4)
+            heads = functional.scaled_dot_product_attention(query, key, value)
+            mixed[inside] = heads.transpose(1, 2).reshape(count * length, shape.hidden)
+            begin = inside.stop
+        done = []
+        for block, own in zip(torch.split(mixed, size), torch.split(states, size), strict=True):
+            kept = normalise(
+                linear(block, f"{prefix}attention.output.dense") + own, f"{prefix}attention.output.LayerNorm"
+            )
+            inner = functional.gelu(linear(kept, f"{prefix}intermediate.dense"))
+            done.append(normalise(linear(inner, f"{prefix}output.dense") + kept, f"{prefix}output.LayerNorm"))
+        states = torch.cat(done)
+    return states[: len(tokens)]
 
 
 def _pool(states: FloatArray, offsets: list[tuple[int, int]], windows: Sequence[Span]) -> tuple[FloatArray, list[int]]:

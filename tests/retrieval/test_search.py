@@ -62,8 +62,8 @@ def test_a_hidden_document_changes_nothing(tmp_path: Path) -> None:
         Document(f"a{i}", "", f"The customer {w} a transfer.", {}) for i, w in enumerate(("made", "denied", "sent"))
     ]
     hidden = [
-        Document(f"h{i}", "", "The customer denied denied transfer transfer.", {"closed": f"2026-09-0{i + 1}"})
-        for i in range(5)
+        Document(f"h{i}", "", "The customer denied denied transfer transfer. " * (i + 1), {"closed": "2026-09-01"})
+        for i in range(60)
     ]
     plain, mixed = Index.open(tmp_path / "plain"), Index.open(tmp_path / "mixed")
     plain.sync(shown)
@@ -71,8 +71,7 @@ def test_a_hidden_document_changes_nothing(tmp_path: Path) -> None:
     question = "customer denied the transfer"
     expected, found = plain.search(question), mixed.search(question, as_of="2026-08-01")
     assert [hit.document_id for hit in found] == [hit.document_id for hit in expected]
-    # A text's vector depends in its last digits on what else was in its batch; a statistic that leaked moves far more.
-    assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-4)
+    assert [hit.score for hit in found] == [hit.score for hit in expected]
     weights = mixed.term_weights(["deni", "transfer"], as_of="2026-08-01")
     assert weights == plain.term_weights(["deni", "transfer"])
 
