@@ -1,55 +1,40 @@
-"""Page Ask: a conversation with the documents, the evidence beside it; a question is stored before its answer."""
+"""Page Ask: the user's conversations, the one that is open, and the evidence beside it.
+
+The page only shows what the desk's database and the answers on their way hold, so that a reload, a second tab or a
+dropped connection loses nothing. While an answer is written only its own part of the page is drawn anew.
+"""
 
 import logging
-import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from app.desk import Desk, local_analyst
+from app.access import User, user_of
+from app.answering import LONGEST_QUESTION, Running
+from app.conversations import UnknownConversationError
+from app.desk import Desk
 from app.errors import message_of
-from app.ui.ask_view import Turn, conversation, evidence, payload_of
-from app.ui.events import sent, sent_number, sent_text
+from app.ui.ask_view import citation_key, conversation, numbered, turn_view
+from app.ui.events import sent_number, sent_text
+from app.ui.evidence_view import evidence, excerpt_of
 from app.ui.panel import panel
-from retrieval.masking import mask
+from app.ui.talk_list import LIST_JS, SHOWN, talk_list
+from app.ui.talking import EVIDENCE_JS, TALK_JS, asked, body_of, follow, take_feedback, turns_of
 
 log = logging.getLogger(__name__)
 
-_LONGEST_QUESTION = 2_000
-# Pieces of an answer come faster than anybody reads; the page is drawn at most this often.
-_REDRAW_SECONDS = 0.1
 _EXAMPLES = (
     "What does the policy say about holding a payment over 10,000?",
+    "Is the model drifting?",
+    "How many alerts are open?",
     "How does a mule chain cash-out look in our payments?",
-    "What do we need before calling a payment legitimate?",
 )
-
-_TALK_JS = """
-const scroll = () => [...element.querySelectorAll('.fd-question')].at(-1)?.scrollIntoView({ block: 'start' });
-element.addEventListener('click', (event) => {
-  const example = event.target.closest('[data-ask]'), cite = event.target.closest('[data-evidence]');
-  const helpful = event.target.closest('[data-helpful]');
-  if (example) trigger('example', { question: example.dataset.ask });
-  if (cite) {
-    const panel = document.querySelector('#ask-evidence .fd-evidence');
-    if (panel?.dataset.turn === cite.dataset.turn) {
-      panel.querySelectorAll('li').forEach((card) => card.setAttribute('aria-current',
-        String(card.dataset.number === cite.dataset.evidence)));
-      const card = panel.querySelector(`[data-number="${cite.dataset.evidence}"]`);
-      card?.scrollIntoView({ block: 'nearest' }); card?.focus({ preventScroll: true });
-    } else trigger('cite', { turn: Number(cite.dataset.turn), number: Number(cite.dataset.evidence) });
-  }
-  if (helpful) {
-    const box = helpful.closest('[data-message]');
-    trigger('feedback', { message: Number(box.dataset.message), helpful: helpful.dataset.helpful === '1' });
-    box.querySelectorAll('button').forEach((button) => { button.disabled = true; });
-    box.querySelector('span').textContent = 'Thank you, noted.';
-  }
-});
-watch('value', scroll);
+_SCROLL_JS = "watch('value', () => element.querySelector('.fd-question')?.scrollIntoView({ block: 'start' }));"
+_LAST_JS = """
+watch('value', () => [...element.querySelectorAll('.fd-question')].at(-1)?.scrollIntoView({ block: 'start' }));
 """
+Shown = tuple[Any, ...]
 
 
 class AskPage:
@@ -68,133 +53,210 @@ class AskPage:
 
     def build(self, demo: gr.Blocks, current: gr.BrowserState) -> None:
         """Lays the page out and wires it."""
-        turns = gr.State([])
         with gr.Row(elem_classes="fd-ask-page", equal_height=False):
-            with gr.Column(scale=58, min_width=480, elem_classes="fd-pane"):
-                talk = panel(elem_id="ask-talk", js_on_load=_TALK_JS)
+            with gr.Column(scale=20, min_width=210, elem_classes="fd-pane fd-pane-talks"):
+                side = panel(elem_id="ask-list", js_on_load=LIST_JS)
+            with gr.Column(scale=46, min_width=420, elem_classes="fd-pane fd-pane-talk"):
+                talk = panel(elem_id="ask-talk", js_on_load=TALK_JS + _LAST_JS)
+                live = panel(elem_id="ask-live", js_on_load=_SCROLL_JS)
                 with gr.Row(elem_classes="fd-ask-line"):
                     question = gr.Textbox(
                         elem_id="ask-question",
                         label="Question",
                         show_label=False,
-                        placeholder="Ask about a policy, a case or a payment id",
-                        max_length=_LONGEST_QUESTION,
+                        placeholder="Ask about a policy, a case, a payment, an account, a model version or a run",
+                        max_length=LONGEST_QUESTION,
                         lines=1,
                         max_lines=6,
                         scale=8,
                         container=False,
                     )
-                    send = gr.Button("Ask", variant="primary", scale=1, min_width=80, elem_id="ask-send")
-                    stop = gr.Button("Stop", scale=1, min_width=80)
-                    fresh = gr.Button("New", scale=1, min_width=80)
-            with gr.Column(scale=42, min_width=360, elem_classes="fd-pane fd-pane-evidence"):
-                proof = panel(elem_id="ask-evidence")
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
-        shown_parts = [turns, current, talk, proof]
-        demo.load(self.start, [current], shown_parts, **quiet)
+                    send = gr.Button("Ask", variant="primary", scale=1, min_width=72, elem_id="ask-send")
+                    stop = gr.Button("Stop", scale=1, min_width=72, elem_id="ask-stop")
+            with gr.Column(scale=34, min_width=320, elem_classes="fd-pane fd-pane-evidence"):
+                proof = panel(elem_id="ask-evidence", js_on_load=EVIDENCE_JS)
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 16}
+        parts = [current, side, talk, live, proof]
         asking = [
-            gr.on(
-                [send.click, question.submit],
-                self.ask,
-                [question, turns, current],
-                [question, *shown_parts],
-                concurrency_id="ask",
-                **{**quiet, "concurrency_limit": 4},
-            ),
-            talk.example(
-                self.ask_example,
-                [turns, current],
-                [question, *shown_parts],
-                concurrency_id="ask",
-                **{**quiet, "concurrency_limit": 4},
-            ),
+            demo.load(self.start, [current], parts, **quiet),
+            gr.on([send.click, question.submit], self.ask, [question, current], [question, *parts], **quiet),
+            talk.example(self.ask_example, [current], [question, *parts], **quiet),
         ]
-        stop.click(self.stopped, [turns], [turns, talk], cancels=asking, **quiet)
-        fresh.click(self.fresh, None, shown_parts, cancels=asking, **quiet)
-        talk.cite(self.cite, [turns], [proof], **quiet)
-        talk.feedback(self.feedback, [turns], None, **quiet)
+        # Who opens another conversation no longer follows this one's answer, which is finished all the same.
+        asking.append(side.open(self.open, None, parts, cancels=asking, **quiet))
+        side.fresh(self.fresh, None, parts, cancels=asking, **quiet)
+        side.remove(self.remove, [current], parts, cancels=asking, **quiet)
+        side.find(self.find, [current], [side], **quiet)
+        side.rename(self.rename, [current], [side], **quiet)
+        stop.click(self.stop, [current], None, **quiet)
+        talk.cite(self.cite, None, [proof], **quiet)
+        proof.cite(self.cite, None, [proof], **quiet)
+        talk.feedback(self.feedback, None, None, **quiet)
 
-    def start(self, current: str) -> tuple[list[Turn], str, str, str]:
+    def start(self, current: str, request: gr.Request) -> Iterator[Shown]:
         """The page as it opens: the conversation that this browser had, or examples."""
-        turns = self._stored(current) if current else []
-        return turns, current if turns else "", self._talk(turns), self._proof(turns)
+        yield from self._opened(user_of(request), current)
 
-    def fresh(self) -> tuple[list[Turn], str, str, str]:
-        """A new conversation."""
-        return [], "", self._talk([]), evidence(None, 0)
+    def open(self, event: gr.EventData, request: gr.Request) -> Iterator[Shown]:
+        """One conversation of the list; an answer on its way is followed."""
+        yield from self._opened(user_of(request), sent_text(event, "id", 64))
 
-    def stopped(self, turns: list[Turn]) -> tuple[list[Turn], str]:
-        """An answer that nobody waits for any more."""
-        turns = [turn if turn.body or turn.error else replace(turn, error="Stopped.") for turn in turns]
-        return turns, self._talk(turns)
+    def fresh(self, request: gr.Request) -> Shown:
+        """A new conversation; it is stored with its first question."""
+        user = user_of(request)
+        return "", self._side(user, ""), self._talk(user, ""), "", evidence(None, 0)
 
-    def ask_example(self, turns: list[Turn], current: str, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
-        """One of the examples, asked."""
-        yield from self.ask(sent_text(event, "question", _LONGEST_QUESTION), turns, current)
-
-    def ask(self, question: str, turns: list[Turn], current: str) -> Iterator[tuple[Any, ...]]:
-        """Stores the question, then shows each step of the answer as it comes."""
-        question = question.strip()[:_LONGEST_QUESTION]
-        if not question:
-            yield "", turns, current, gr.skip(), gr.skip()
-            return
-        conversations = self.desk.store.conversations
-        if not current or not conversations.messages(current, local_analyst()):
-            current = conversations.start(local_analyst(), mask(question).text)
-        # Kept without card numbers, account numbers and addresses that may stand in a question.
-        conversations.add(current, "user", mask(question).text)
-        before = list(turns)
-        turn = Turn(question, step="Reading the question")
-        yield "", [*before, turn], current, self._talk([*before, turn]), gr.skip()
+    def remove(self, current: str, event: gr.EventData, request: gr.Request) -> Shown:
+        """Deletes a conversation."""
+        user, gone = user_of(request), sent_text(event, "id", 64)
+        running = self.desk.answering.of_conversation(gone)
         try:
-            shown_at = 0.0
-            for step in self.desk.ask_steps(question):
-                if step.reply is None:
-                    turn = replace(turn, step=step.text, said=step.said)
-                    if step.said and time.monotonic() - shown_at < _REDRAW_SECONDS:
-                        continue
-                    shown_at = time.monotonic()
-                else:
-                    body = payload_of(step.reply)
-                    key = conversations.add(current, "assistant", step.reply.answer.answer, body)
-                    turn = replace(turn, body=body, message_id=key)
-                shown_now = [*before, turn]
-                yield "", shown_now, current, self._talk(shown_now), self._proof(shown_now)
+            self.desk.store.conversations.delete(gone, user.name)
+        except UnknownConversationError as error:
+            raise gr.Error("That conversation is not there any more.") from error
+        if running is not None:
+            running.stop()
+        self.desk.store.trail.record(user, "delete", f"conversation {gone}")
+        if gone != current:
+            return gr.skip(), self._side(user, current), gr.skip(), gr.skip(), gr.skip()
+        return "", self._side(user, ""), self._talk(user, ""), "", evidence(None, 0)
+
+    def find(self, current: str, event: gr.EventData, request: gr.Request) -> str:
+        """The conversations that hold some words."""
+        return self._side(user_of(request), current, sent_text(event, "words", 200))
+
+    def rename(self, current: str, event: gr.EventData, request: gr.Request) -> str:
+        """Another title."""
+        user = user_of(request)
+        try:
+            self.desk.store.conversations.rename(sent_text(event, "id", 64), user.name, sent_text(event, "title", 200))
+        except UnknownConversationError as error:
+            raise gr.Error("That conversation is not there any more.") from error
+        return self._side(user, current)
+
+    def stop(self, current: str, request: gr.Request) -> None:
+        """Ends the answer on its way; who follows it sees what is there."""
+        user = user_of(request)
+        running = self._running(user, current)
+        if running is not None:
+            running.stop()
+
+    def ask_example(self, current: str, event: gr.EventData, request: gr.Request) -> Iterator[Shown]:
+        """One of the examples, asked; or a question asked again."""
+        yield from self.ask(asked(event), current, request)
+
+    def ask(self, question: str, current: str, request: gr.Request) -> Iterator[Shown]:
+        """Stores the question, then shows each step of the answer as it comes."""
+        user = user_of(request)
+        if not question.strip():
+            yield gr.skip(), *(gr.skip() for _ in range(5))
+            return
+        if self._running(user, current) is not None:
+            gr.Warning("The last question is still being answered; stop it first.")
+            yield gr.skip(), *(gr.skip() for _ in range(5))
+            return
+        try:
+            running = self._begun(user, question, current)
         except Exception as error:
-            turn = replace(turn, error=message_of(error))
-            shown_now = [*before, turn]
-            yield "", shown_now, current, self._talk(shown_now), self._proof(shown_now)
+            gr.Warning(message_of(error))
+            yield gr.skip(), *(gr.skip() for _ in range(5))
+            return
+        key = running.conversation_id
+        # A first answer takes the place of the examples; after that, what stands above stays as it is.
+        above = gr.skip() if current == key else ""
+        yield "", key, self._side(user, key), above, gr.skip(), gr.skip()
+        for shown in self._followed(user, running):
+            yield gr.skip(), *shown
 
-    def cite(self, turns: list[Turn], event: gr.EventData) -> str:
-        """The evidence of an earlier answer."""
-        place, number = int(sent_number(event, "turn")), int(sent_number(event, "number"))
-        return evidence(turns[place].body if 0 <= place < len(turns) else None, place, number)
+    def cite(self, event: gr.EventData, request: gr.Request) -> str:
+        """The evidence of an answer, one passage of it shown in its document."""
+        user = user_of(request)
+        turn, number = int(sent_number(event, "turn")), int(sent_number(event, "number"))
+        return cited(self.desk, user, turn, number)
 
-    def feedback(self, turns: list[Turn], event: gr.EventData) -> None:
-        """Stores whether an answer helped; only answers of this conversation take it."""
-        key = int(sent_number(event, "message"))
-        turn = next((turn for turn in turns if turn.message_id == key), None)
-        if turn is None:
-            raise gr.Error("That answer is not in this conversation.")
-        self.desk.store.conversations.add_feedback(
-            bool(sent(event, "helpful")), local_analyst(), message_id=key, question=turn.question
-        )
+    def feedback(self, event: gr.EventData, request: gr.Request) -> None:
+        """Stores what the reader thinks of an answer."""
+        take_feedback(self.desk, user_of(request), event)
 
-    def _stored(self, current: str) -> list[Turn]:
-        turns: list[Turn] = []
-        for message in self.desk.store.conversations.messages(current, local_analyst()):
-            if message.role == "user":
-                turns.append(Turn(message.content, error="This question was not answered; ask it again."))
-            elif turns:
-                turns[-1] = replace(turns[-1], body=message.payload, error="", message_id=message.id)
-        return turns
+    def _begun(self, user: User, question: str, current: str) -> Running:
+        try:
+            return self.desk.answering.ask(user, question, current)
+        except UnknownConversationError:
+            # Deleted in another tab, or another user's: the question begins a conversation of its own.
+            return self.desk.answering.ask(user, question)
 
-    def _talk(self, turns: list[Turn]) -> str:
+    def _opened(self, user: User, current: str) -> Iterator[Shown]:
+        try:
+            known = bool(current) and bool(self.desk.store.conversations.get(current, user.name))
+        except UnknownConversationError:
+            known = False
+        current = current if known else ""
+        running = self._running(user, current)
+        turns = turns_of(self.desk, user, current)
+        latest = turns[-1] if turns else None
+        proof = evidence(latest.body if latest else None, (latest.message_id or 0) if latest else 0)
+        above = conversation(turns, self._examples() if not turns and running is None else [])
+        if not turns and running is not None:
+            above = ""
+        yield current, self._side(user, current), above, "", proof
+        if running is not None:
+            yield from self._followed(user, running)
+
+    def _followed(self, user: User, running: Running) -> Iterator[Shown]:
+        key = running.conversation_id
+        for turn in follow(running):
+            shown = f"<div class='fd-talk' aria-live='off'>{turn_view(turn)}</div>"
+            yield gr.skip(), gr.skip(), gr.skip(), shown, gr.skip()
+        turns = turns_of(self.desk, user, key)
+        last = turns[-1] if turns else None
+        proof = evidence(last.body if last else None, (last.message_id or 0) if last else 0)
+        yield key, self._side(user, key), conversation(turns, []), "", proof
+
+    def _running(self, user: User, current: str) -> Running | None:
+        running = self.desk.answering.of_conversation(current) if current else None
+        if running is None:
+            return None
+        try:
+            self.desk.store.conversations.get(current, user.name)
+        except UnknownConversationError:
+            return None
+        return running
+
+    def _side(self, user: User, current: str, words: str = "") -> str:
+        return talk_list(self.desk.store.conversations.recent(user.name, SHOWN, words), current, words)
+
+    def _talk(self, user: User, current: str) -> str:
+        turns = turns_of(self.desk, user, current)
         return conversation(turns, self._examples() if not turns else [])
 
     def _examples(self) -> list[str]:
-        page = self.desk.store.alerts(limit=1)
-        return [*_EXAMPLES, *(f"Why was {item.transaction_id} flagged?" for item in page.items)]
+        examples = list(_EXAMPLES)
+        versions = self._versions()
+        if len(versions) > 1:
+            examples.append(f"Why did precision change between v{versions[1]} and v{versions[0]}?")
+        return [
+            *(f"Why was {item.transaction_id} flagged?" for item in self.desk.store.alerts(limit=1).items),
+            *examples,
+        ]
 
-    def _proof(self, turns: list[Turn]) -> str:
-        return evidence(turns[-1].body if turns else None, len(turns) - 1)
+    def _versions(self) -> list[str]:
+        try:
+            return [info.version for info in self.desk.registry.versions()[:2]]
+        except Exception as error:
+            log.warning("no example about models: %s", error)
+            return []
+
+
+def cited(desk: Desk, user: User, turn: int, number: int) -> str:
+    """The evidence of one of the user's answers, with the passage of one citation shown in its document."""
+    body = body_of(desk, user, turn)
+    if body is None:
+        return evidence(None, turn)
+    citation = next((c for place, c in _numbered(body) if place == number), None)
+    excerpt = excerpt_of(desk, user, citation) if citation is not None else None
+    return evidence(body, turn, number, excerpt)
+
+
+def _numbered(body: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    numbers = numbered(body)
+    return [(numbers[citation_key(c)], c) for sentence in body["sentences"] for c in sentence["citations"]]

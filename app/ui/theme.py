@@ -83,6 +83,6 @@ def desk_theme() -> gr.themes.Base:
 
 
 def styles() -> str:
-    """Every style sheet beside this module: style.css with the tokens first, then one for each page that has its own."""
+    """Every style sheet beside this module: style.css with the tokens first, then those of single pages."""
     sheets = [STYLE, *sorted(path for path in STYLE.parent.glob("*.css") if path != STYLE)]
     return "\n".join(path.read_text(encoding="utf-8") for path in sheets)

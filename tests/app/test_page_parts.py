@@ -5,8 +5,9 @@ import pytest
 
 from app.records import Precedent, ReasonRecord
 from app.ui import format as show
-from app.ui.ask_view import Turn, conversation, evidence, marked
+from app.ui.ask_view import Turn, conversation
 from app.ui.case_view import case_page, precedents_block, reasons_block
+from app.ui.evidence_view import evidence, marked
 from app.ui.score_view import payment_form
 from fraud_model import load_schema
 
