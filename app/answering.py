@@ -133,6 +133,7 @@ class Answering:
         conversation_id: str = "",
         transaction_id: str = "",
         as_of: str | None = None,
+        title: str = "",
     ) -> Running:
         """Stores a question and begins its answer.
 
@@ -142,6 +143,7 @@ class Answering:
             conversation_id: One of this user's; a new one is begun where empty.
             transaction_id: The payment at hand.
             as_of: Only what was known by then.
+            title: Of a new conversation; the question where empty.
 
         Raises:
             UnknownConversationError: there is no such conversation of this user.
@@ -156,7 +158,7 @@ class Answering:
                 raise RefusedError("too many questions wait for an answer; ask again in a moment", 503, "busy")
         earlier = self._earlier(conversation_id, user) if conversation_id else ""
         # Kept without card numbers, account numbers and addresses that may stand in a question.
-        conversation_id = conversation_id or talks.start(user.name, kept)
+        conversation_id = conversation_id or talks.start(user.name, title or kept)
         opening = {"question": kept} | ({"transaction_id": transaction_id} if transaction_id else {})
         _, message_id = talks.add_question(conversation_id, user.name, kept, opening)
         running = Running(conversation_id, message_id, question)
@@ -258,5 +260,5 @@ def payload_of(reply: Reply) -> dict[str, Any]:
         for hit in reply.answer.hits
         if hit.passage_id in cited
     }
-    body = reply.to_dict() | {"passages": passages}
+    body = reply.to_dict() | {"passages": passages, "quoted": not reply.read}
     return body | ({"transaction_id": reply.transaction_id} if reply.transaction_id else {})

@@ -109,6 +109,19 @@ class Conversations:
         with self._engine.connect() as connection:
             return [_conversation(row) for row in connection.execute(query.offset(offset).limit(limit)).mappings()]
 
+    def latest_titled(self, analyst: str, beginning: str) -> Conversation | None:
+        """This analyst's latest conversation whose title begins so; None where there is none."""
+        table = tables.conversations
+        query = (
+            select(table)
+            .where(table.c.analyst == analyst, table.c.title.startswith(beginning, autoescape=True))
+            .order_by(table.c.updated_at.desc(), table.c.created_at.desc())
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else _conversation(row)
+
     def rename(self, conversation_id: str, analyst: str, title: str) -> Conversation:
         """Gives a conversation another title; an empty one changes nothing.
 

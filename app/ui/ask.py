@@ -64,7 +64,7 @@ class AskPage:
                         elem_id="ask-question",
                         label="Question",
                         show_label=False,
-                        placeholder="Ask about a policy, a case, a payment, an account, a model version or a run",
+                        placeholder="Ask about a policy, payment, account or model",
                         max_length=LONGEST_QUESTION,
                         lines=1,
                         max_lines=6,

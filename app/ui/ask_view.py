@@ -25,6 +25,12 @@ _ENDED = {
     "interrupted": "Interrupted before it was complete. What was there by then stands below.",
 }
 
+_THUMB = (
+    "<svg viewBox='0 0 24 24' width='15' height='15' aria-hidden='true' fill='none' stroke='currentColor' "
+    "stroke-width='1.8' stroke-linejoin='round'><path d='M7 10.5v9H3.5v-9zM7 10.5l4-8c1.6 0 2.5 1 2.5 2.6V9h5.4c1.3 0 "
+    "2.2 1.2 1.9 2.4l-1.6 6.4c-.2 1-1.1 1.7-2.1 1.7H7'/></svg>"
+)
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -124,6 +130,8 @@ def _answer(turn: Turn) -> str:
     if not sentences and not figured:
         sentences = show.text(body["answer"])
     documents = f"<p class='fd-sentences'>{sentences}</p>" if sentences else ""
+    if body.get("quoted") and body["sentences"]:
+        documents = _quotes(turn, body, numbers)
     notices = "".join(f"<p class='fd-note'>{show.text(notice)}</p>" for notice in body.get("notices", ()))
     arm = body.get("arm", "default")
     who = f"{body['answerer']}{'' if arm == 'default' else f' · {arm}'} · {body['elapsed_ms'] / 1000:.1f} s"
@@ -132,6 +140,19 @@ def _answer(turn: Turn) -> str:
         f"<span class='fd-soft'>{show.text(who)}</span></div>{figured}{documents}{notices}{figure_cards(body)}"
         f"{_feedback(turn)}</div>"
     )
+
+
+def _quotes(turn: Turn, body: dict[str, Any], numbers: dict[tuple[str, int, int], int]) -> str:
+    """What each document says, under its title: passages behind figures, which make no text of their own."""
+    said: dict[str, list[str]] = {}
+    for sentence in body["sentences"]:
+        citation = sentence["citations"][0]
+        passage = body.get("passages", {}).get(citation["passage_id"]) or {}
+        said.setdefault(str(passage.get("title") or citation["document_id"]), []).append(
+            _sentence(turn, sentence, numbers)
+        )
+    rows = "".join(f"<li><b>{show.text(title)}</b> {' '.join(parts)}</li>" for title, parts in said.items())
+    return f"<ul class='fd-sentences fd-quotes'>{rows}</ul>"
 
 
 def _status(body: dict[str, Any]) -> str:
@@ -184,9 +205,9 @@ def _feedback(turn: Turn) -> str:
     return (
         f"<div class='fd-feedback' data-message='{turn.message_id}'>"
         f"<button type='button' class='fd-thumb' data-helpful='1' aria-pressed='{up}' aria-label='This helped' "
-        "title='This helped'>👍</button>"
+        f"title='This helped'>{_THUMB}</button>"
         f"<button type='button' class='fd-thumb' data-helpful='0' aria-pressed='{down}' aria-label='This did not help' "
-        "title='This did not help'>👎</button>"
+        f"title='This did not help'>{_THUMB}</button>"
         "<button type='button' class='fd-button' data-correct aria-expanded='false'>Correct it</button>"
         f"<span class='fd-soft' role='status'>{noted}</span>"
         "<form class='fd-correction' hidden><label>What would have been right?<textarea name='correction' rows='3' "

@@ -29,7 +29,7 @@ element.addEventListener('click', (event) => {
     if (button.dataset.sure) trigger('remove', { id: item.dataset.talk });
     else {
       button.dataset.sure = '1'; button.textContent = 'Delete?';
-      setTimeout(() => { delete button.dataset.sure; button.textContent = '🗑'; }, 4000);
+      setTimeout(() => { delete button.dataset.sure; button.textContent = '×'; }, 4000);
     }
   }
 });
@@ -80,5 +80,5 @@ def _row(item: Conversation, current: bool) -> str:
         f"<form hidden><input name='title' maxlength='80' aria-label='Title' value='{title}'></form>"
         "<span class='fd-talk-acts'><button type='button' class='fd-quiet' data-rename "
         f"aria-label='Rename {title}' title='Rename'>✎</button><button type='button' class='fd-quiet' data-delete "
-        f"aria-label='Delete {title}' title='Delete'>🗑</button></span></li>"
+        f"aria-label='Delete {title}' title='Delete'>×</button></span></li>"
     )
