@@ -174,5 +174,5 @@ class JobRunner:
                     shutil.rmtree(folder)
 
 
-class _StoppedForNow(Exception):
-    """The desk ends; the job is taken up again when it starts."""
+class _StoppedForNow(BaseException):
+    """The desk ends; the job is taken up again when it starts. An interruption, not an error: finished parts stay."""
