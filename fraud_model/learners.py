@@ -233,6 +233,8 @@ def fit_recipe(
             estimator.fit(matrix, labels.astype(np.int8), **({step: weights} if weights is not None else {}))
     except (TypeError, ValueError) as error:
         raise InputError(f"{recipe.name}: {error}") from error
+    if recipe.kind == "random_forest":
+        estimator.n_jobs = 1  # threads add up the trees in any order, which changes the last digits from call to call
     return Estimator(estimator, recipe.kind, _usual(matrix, categorical))
 
 
