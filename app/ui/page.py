@@ -1,6 +1,7 @@
 """The page as a whole: header, tabs, theme; mounted at the root of the service."""
 
 import logging
+from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from app.desk import Desk
 from app.errors import message_of
 from app.ui import format as show
 from app.ui.ask import AskPage
+from app.ui.audit import AuditTrailPage
 from app.ui.documents import DocumentsPage
 from app.ui.mark import MARK
 from app.ui.models import ModelsPage
@@ -43,11 +45,16 @@ def build_page(desk: Desk) -> gr.Blocks:
                 ModelsPage(desk).build(models)
             with gr.Tab("Quality", id="quality") as quality:
                 QualityPage(desk).build(quality)
+            # Shown on arrival to those whose role has it.
+            with gr.Tab("Audit", id="audit", visible=False) as audit:
+                AuditTrailPage(desk).build(audit)
 
-        def arrive(request: gr.Request) -> str:
-            return _header(desk, user_of(request))
+        def arrive(request: gr.Request) -> tuple[str, Any]:
+            user = user_of(request)
+            return _header(desk, user), gr.Tab(visible=user.may("audit"))
 
-        demo.load(arrive, None, [header], show_progress="hidden", api_visibility="private", queue=False)
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+        demo.load(arrive, None, [header, audit], **quiet)
     demo.queue(max_size=64, default_concurrency_limit=4)
     return demo
 
@@ -84,8 +91,11 @@ def _header(desk: Desk | None, user: User | None) -> str:
 def _who(user: User) -> str:
     if user.single:
         return "<span class='fd-chip fd-chip-wait' title='No users yet: frauddesk users add'>Single user</span>"
+    # A tab that was never opened cannot be hidden from here; the style sheet does it.
+    hidden = "" if user.may("score") else "<span hidden data-hide='score'></span>"
+    name, role = show.text(user.name), show.text(user.role)
     return (
-        f"<span class='fd-who'><b>{show.text(user.name)}</b> <span class='fd-soft'>{show.text(user.role)}</span></span>"
+        f"{hidden}<span class='fd-who' title='{name}'><b>{name}</b> <span class='fd-soft'>{role}</span></span>"
         "<form method='post' action='/sign-out'><button class='fd-button'>Sign out</button></form>"
     )
 

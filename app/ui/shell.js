@@ -1,5 +1,14 @@
-// The page's frame: light or dark as chosen last, and keys that work while no field has the focus.
+// The page's frame: light or dark as chosen last, keys that work while no field has the focus, and the way back to
+// the sign-in page when the sign-in has ended.
 () => {
+  const ask = window.fetch.bind(window);
+  window.fetch = async (...given) => {
+    const answer = await ask(...given);
+    if (answer.status === 401 && new URL(answer.url, location.href).origin === location.origin) {
+      location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+    }
+    return answer;
+  };
   const KEY = 'frauddesk.theme';
   const body = document.body;
   const chosen = localStorage.getItem(KEY);
