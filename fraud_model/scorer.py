@@ -17,6 +17,7 @@ import pandas as pd
 from fraud_model.definitions import feature_fingerprint
 from fraud_model.errors import InputError, ModelError
 from fraud_model.features import compute_features
+from fraud_model.forest import Forest
 from fraud_model.metrics import Array
 from fraud_model.model_file import DESCRIPTION, StoredModel, digest_of
 from fraud_model.progress import ProgressCallback
@@ -94,6 +95,12 @@ class Scorer:
     def categories(self) -> dict[str, tuple[str, ...]]:
         """Known values of each categorical column; a value's position is its code."""
         return self._model.description.categories
+
+    @cached_property
+    def _forest(self) -> Forest | None:
+        """The trees compiled; None where the model has none, or only LightGBM can predict them."""
+        booster = self._model.booster
+        return Forest.of(booster) if booster is not None else None
 
     @cached_property
     def reference(self) -> pd.DataFrame:
@@ -184,14 +191,15 @@ class Scorer:
     def _probabilities(self, matrix: Array) -> Array:
         if not len(matrix):
             return np.empty(0)
-        raw = np.asarray(self._model.booster.predict(matrix, raw_score=True, validate_features=False))
+        forest = self._forest
+        raw = forest.raw_scores(matrix) if forest is not None else self._model.raw_scores(matrix)
         return self._model.description.calibrator.probabilities(raw)
 
     def _explain(self, features: pd.DataFrame, top: int, rising_only: bool) -> list[list[Reason]]:
         if features.empty or top <= 0:
             return [[] for _ in range(len(features))]
         matrix = features.to_numpy(np.float32)
-        effects = np.asarray(self._model.booster.predict(matrix, pred_contrib=True))[:, :-1]
+        effects = self._model.contributions(matrix)
         explained = []
         for values, row in zip(matrix, effects, strict=True):
             order = np.argsort(-row if rising_only else -np.abs(row), kind="stable")[:top]
