@@ -65,8 +65,14 @@ def sync_corpus(
         if paths is not None:
             found = (document for path in paths for document in read_documents(path))
             return index.sync(found, prune=[path for path in paths if path.is_dir()], progress=progress)
-        folders = [settings.corpus_shipped, *([settings.corpus_written] if settings.corpus_written.is_dir() else [])]
-        return index.sync(_corpus(settings, folders, simulated), prune=folders, progress=progress)
+        folders, entries = corpus_entries(settings, simulated)
+        return index.sync(entries, prune=folders, progress=progress)
+
+
+def corpus_entries(settings: Settings, simulated: bool) -> "tuple[list[Path], Iterator[Document | ReadFailure]]":
+    """The folders of the whole corpus, and every document in them."""
+    folders = [settings.corpus_shipped, *([settings.corpus_written] if settings.corpus_written.is_dir() else [])]
+    return folders, _corpus(settings, folders, simulated)
 
 
 def rebuild_index(settings: Settings, *, progress: "ProgressLine | None" = None) -> "SyncReport":

@@ -28,6 +28,7 @@ from app.indexing import Indexer
 from app.job_runner import JobRunner
 from app.labels import with_decisions
 from app.lazy import Lazy
+from app.library import Library
 from app.precedents import find_precedents
 from app.records import Alert, Precedent, Scored
 from app.scoring import ID_KEY, score_frame, table_of
@@ -68,6 +69,7 @@ class Desk:
         self.assistant = Assistant(self)
         self.arms = Arms(lambda: self.answerer)
         self.answering = Answering(self)
+        self.library = Library(self)
         # One thread at a time writes the index; searches go on meanwhile.
         self.index_writing = threading.RLock()
         self._store = Lazy(lambda: Store(settings.desk_database))

@@ -56,6 +56,7 @@ from app.store_errors import ConflictError as ConflictError
 from app.store_errors import InvalidDecisionError as InvalidDecisionError
 from app.store_errors import NotFoundError as NotFoundError
 from app.store_errors import StoreError as StoreError
+from app.uploaded import UploadedDocuments
 from app.users import Users
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class Store:
     def __init__(self, database_url: str) -> None:
         self.engine = _open_engine(database_url)
         self.conversations = Conversations(self.engine)
+        self.uploaded = UploadedDocuments(self.engine)
         self.decisions = Decisions(self.engine)
         self.ledger = Ledger(self.engine)
         self.notes = NoteBox(self.engine)
@@ -145,6 +147,13 @@ class Store:
         with self.engine.connect() as connection:
             found = {str(state): int(count) for state, count in connection.execute(query)}
         return {state: found.get(state, 0) for state in STATES}
+
+    def typologies(self) -> list[str]:
+        """Names of the likely typologies that alerts have."""
+        column = tables.alerts.c.typology
+        query = select(column).where(column.is_not(None), column != "").distinct().order_by(column)
+        with self.engine.connect() as connection:
+            return [str(name) for name in connection.scalars(query)]
 
     def alert(self, alert_id: int) -> Alert:
         """One alert with its record and the decisions on it.

@@ -263,3 +263,15 @@ predictions = Table(
     Column("who", String(100), nullable=False),
     Column("request_id", String(64), nullable=False),
 )
+
+# Documents that were uploaded at the desk; only these can be removed there.
+uploaded_documents = Table(
+    "uploaded_documents",
+    metadata,
+    Column("document_id", String(200), primary_key=True),
+    Column("collection", String(50), nullable=False),
+    Column("file", String(200), nullable=False),
+    Column("analyst", String(100), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
