@@ -52,6 +52,16 @@ class Settings:
     simulated_rows: int = _setting(200_000, "Transactions that `up` simulates when no data are given.")
     simulated_days: int = _setting(90, "Days that the simulated transactions span.")
     seed: int = _setting(7, "Seed of the simulation and of training.")
+    threshold: str = _setting("budget", "What sets a new model's threshold: `budget`, `cost` or `recall`.")
+    wanted_recall: float = _setting(0.8, "Share of the fraud to find, where the threshold is set by `recall`.")
+    false_positive_cost: float = _setting(50.0, "Cost of working one false alert, in the payments' currency.")
+    missed_fraud_cost: str = _setting("amount", "Cost of one missed fraud: its `amount`, or a sum such as 500.")
+    gate_recall: float = _setting(0.7, "Recall at the threshold that a model must reach to be promoted.")
+    gate_f1: float = _setting(0.6, "F1 at the threshold that a model must reach to be promoted.")
+    gate_rare_below: float = _setting(0.02, "Share of fraud below which the next two gates may stand for those two.")
+    gate_average_precision: float = _setting(0.25, "Average precision that a model of rare fraud must reach.")
+    gate_card_precision: float = _setting(0.02, "Card precision at 100 that a model of rare fraud must reach.")
+    leakage_limit: float = _setting(0.9, "Average precision that no column may reach alone; training stops there.")
     rag_cron: str = _setting("0 2 * * *", "When the answers are measured: a cron line, UTC.")
     drift_cron: str = _setting("0 6 * * *", "When drift is checked: a cron line, UTC.")
     schedule_minutes: int = _setting(60, "Time limit of one scheduled measurement, in minutes.")
@@ -90,6 +100,21 @@ class Settings:
             self.judge == "" or (self.judge.startswith("ollama:") and len(self.judge) > len("ollama:")),
             "judge",
             f"{self.judge!r} is not `ollama:MODEL`",
+        )
+        _require(
+            self.threshold in ("budget", "cost", "recall"),
+            "threshold",
+            f"{self.threshold!r} is neither `budget`, `cost` nor `recall`",
+        )
+        for name in ("gate_recall", "gate_f1", "gate_rare_below", "gate_average_precision", "gate_card_precision"):
+            _require(0 <= getattr(self, name) <= 1, name, f"{getattr(self, name):g} is not between 0 and 1")
+        for name in ("wanted_recall", "leakage_limit"):
+            _require(0 < getattr(self, name) <= 1, name, f"{getattr(self, name):g} is not above 0 and at most 1")
+        _require(self.false_positive_cost > 0, "false_positive_cost", f"{self.false_positive_cost:g} is not positive")
+        _require(
+            self.missed_fraud_cost == "amount" or _is_positive(self.missed_fraud_cost),
+            "missed_fraud_cost",
+            f"{self.missed_fraud_cost!r} is neither `amount` nor a positive number",
         )
         _require(self.tracing in ("on", "off"), "tracing", f"{self.tracing!r} is neither `on` nor `off`")
         _require(self.schedule_retries >= 0, "schedule_retries", f"{self.schedule_retries} is below 0")
@@ -273,6 +298,15 @@ def _typed(cls: type[Settings], name: str, value: Any, place: str) -> Any:
             return int(value)
         except ValueError as error:
             raise SettingsError(f"setting {name} ({place}): {value!r} is not a whole number") from error
+    if wanted is float:
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            return float(value)
+        except ValueError as error:
+            raise SettingsError(f"setting {name} ({place}): {value!r} is not a number") from error
+    if name == "missed_fraud_cost" and isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:g}"
     if not isinstance(value, str):
         raise SettingsError(f"setting {name} ({place}): {value!r} is not text; put it in quotes")
     return Path(value).expanduser() if wanted is Path else value.strip()
@@ -281,6 +315,13 @@ def _typed(cls: type[Settings], name: str, value: Any, place: str) -> Any:
 def _require(fine: bool, name: str, problem: str) -> None:
     if not fine:
         raise SettingsError(f"setting {name}: {problem}")
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
 
 
 def _is_http(url: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.files import write_whole
+from app.model_settings import gates_of, keeping_leakage_report, rule_of
 from app.settings import Settings, mask_secrets
 
 if TYPE_CHECKING:
@@ -297,16 +298,19 @@ def _champion(
 
         say(f"[2/{STEPS}] Champion: training on {len(frame):,} transactions")
         until, warning = _training_end(settings, frame, columns)
-        result = train(
-            frame,
-            columns,
-            tracking_uri=settings.mlflow_uri,
-            until=until,
-            alert_budget_per_day=settings.alert_budget,
-            seed=settings.seed,
-            progress=progress,
-            dataset_name=state.values["source"]["name"],
-        )
+        with keeping_leakage_report(settings):
+            result = train(
+                frame,
+                columns,
+                tracking_uri=settings.mlflow_uri,
+                until=until,
+                seed=settings.seed,
+                progress=progress,
+                dataset_name=state.values["source"]["name"],
+                gates=gates_of(settings),
+                one_column_limit=settings.leakage_limit,
+                rule=rule_of(settings),
+            )
         warnings = [*([warning] if warning else []), *result.warnings]
         for line in warnings:
             say(f"      warning: {line}")

@@ -76,38 +76,81 @@ def train(
     train_days: Annotated[int | None, typer.Option(help="Days to train on; all that there are when left out.")] = None,
     until: Annotated[datetime | None, typer.Option(help="Use nothing from this UTC time on.")] = None,
     track: Track = "strict",
+    threshold: Annotated[str | None, typer.Option(help="Chosen by budget, cost or recall.")] = None,
+    alert_budget: Annotated[float | None, typer.Option(help="Alerts a day that the team can work.")] = None,
+    wanted_recall: Annotated[float | None, typer.Option(help="Share of the fraud to find.")] = None,
+    false_positive_cost: Annotated[float | None, typer.Option(help="Cost of one false alert.")] = None,
+    missed_fraud_cost: Annotated[str | None, typer.Option(help="Of one fraud: `amount`, or a sum.")] = None,
+    candidate: Annotated[str, typer.Option(help="lightgbm, or another kind that --compare knows.")] = "lightgbm",
+    imbalance: Annotated[str, typer.Option(help="none, weights or undersample.")] = "none",
+    compare: Annotated[bool, typer.Option("--compare", help="Compare every kind of model first; takes long.")] = False,
+    search: Annotated[float | None, typer.Option(help="Seconds to search settings for; goes on if killed.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train a model and register it in MLflow as the candidate."""
     settings = start()
+    from app.model_settings import gates_of, keeping_leakage_report, rule_of, search_storage
+    from app.up import write_run_report
+    from fraud_model.comparison import EVERY_CANDIDATE
     from fraud_model.data import read_transactions
+    from fraud_model.learners import Recipe
     from fraud_model.schema import load_schema
+    from fraud_model.selection import SelectionPlan
     from fraud_model.train import train as fit
 
     columns = load_schema(schema).with_track(track)
-    prepare_tracking(settings)
-    result = fit(
-        read_transactions(data, columns),
-        columns,
-        tracking_uri=settings.mlflow_uri,
-        train_days=train_days,
-        until=until,
-        alert_budget_per_day=settings.alert_budget,
-        seed=settings.seed,
-        progress=ProgressLine(),
-        dataset_name=str(data),
+    rule = rule_of(
+        settings,
+        by=threshold,
+        alert_budget=alert_budget,
+        wanted_recall=wanted_recall,
+        false_positive_cost=false_positive_cost,
+        missed_fraud_cost=missed_fraud_cost,
     )
+    recipe = Recipe(candidate, imbalance)
+    plan = None
+    if compare or search is not None:
+        plan = SelectionPlan(
+            candidates=EVERY_CANDIDATE if compare else (),
+            search_seconds=search,
+            search_storage=search_storage(settings) if search is not None else None,
+        )
+    prepare_tracking(settings)
+    with keeping_leakage_report(settings):
+        result = fit(
+            read_transactions(data, columns),
+            columns,
+            tracking_uri=settings.mlflow_uri,
+            train_days=train_days,
+            until=until,
+            seed=settings.seed,
+            progress=ProgressLine(),
+            dataset_name=str(data),
+            gates=gates_of(settings),
+            one_column_limit=settings.leakage_limit,
+            rule=rule,
+            recipe=recipe,
+            selection=plan,
+        )
+    report = write_run_report(settings, result.version, result.report_markdown)
     for warning in result.warnings:
         note(f"warning: {warning}")
     figures = {name: round(value, 6) for name, value in sorted(result.metrics.items())}
     shown = table(["metric", "value"], [[name, f"{value:,.4f}"] for name, value in figures.items()])
-    text = f"version {result.version} (run {result.run_id}) is the candidate\n\n{shown}"
+    state = "is the candidate" if result.is_candidate else "missed its gates and is not the candidate"
+    text = f"version {result.version} (run {result.run_id}) {state}; report: {report}\n\n{shown}"
     plain = {
         "run_id": result.run_id,
         "version": result.version,
+        "candidate": result.is_candidate,
+        "kind": result.recipe.kind,
+        "imbalance": result.recipe.imbalance,
         "threshold": result.threshold,
+        "threshold_by": rule.by,
+        "gates_missed": list(result.missed),
         "metrics": figures,
         "warnings": list(result.warnings),
+        "report": str(report),
     }
     emit(plain, text, as_json)
 

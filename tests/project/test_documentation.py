@@ -34,7 +34,7 @@ def test_every_command_is_documented(path: str) -> None:
 
 def test_readme_names_only_settings_that_exist() -> None:
     known = {f"{PREFIX}{name.upper()}" for name, _, _ in Settings.table()} | {CONFIG_VARIABLE}
-    assert set(re.findall(rf"{PREFIX}[A-Z_]+", README)) <= known
+    assert set(re.findall(rf"{PREFIX}[A-Z0-9_]+", README)) <= known
 
 
 def test_readme_names_only_commands_that_exist() -> None:
