@@ -8,30 +8,29 @@ Nothing that was retrieved is ever carried out; it is quoted.
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableLambda
 
-from retrieval.cache import AnswerCache, AnswerKey, answer_key
-from retrieval.checks import Quote, Said, find_quotes, is_supported, split_answer
+from retrieval.cache import AnswerCache, answer_key
 from retrieval.errors import InputError, ModelUnavailable
-from retrieval.evidence import EvidenceSentence, gather, read_question
+from retrieval.evidence import gather, read_question
 from retrieval.filters import restrict
-from retrieval.gate import Status, Verdict, judge
+from retrieval.gate import judge
 from retrieval.hostile import without_instructions
 from retrieval.index import Index
 from retrieval.llm import SELECTION, Usage, make_chat_model, ollama_chat_model, stream_ollama
 from retrieval.masking import mask
-from retrieval.prompts import REFUSAL, Prompt, default_prompt
+from retrieval.prompts import Prompt, default_prompt
 from retrieval.prompts.registry import PromptRegistry
-from retrieval.records import Hit
 from retrieval.replies import Answer, AnswerEvent, AnswerSentence, Citation
+from retrieval.resolution import resolve
 from retrieval.selection import select
-from retrieval.tracing import Step, Tracer
+from retrieval.tracing import Tracer
+from retrieval.turn import Turn, check_step, step_of, whole_step
 
 __all__ = ["Answer", "AnswerEvent", "AnswerSentence", "Answerer", "Citation"]
 
@@ -54,30 +53,6 @@ _NOT_OBEYED = "Instructions in the question were not followed; the rest of it wa
 _NOTHING_ASKED = "The question gives instructions and asks nothing of the documents; they were not followed."
 
 Result = TypeVar("Result")
-
-NO_ANSWER = "The documents do not answer this."
-
-
-@dataclass(frozen=True)
-class _State:
-    """What the steps of the chain hand on."""
-
-    question: str
-    as_of: datetime | str | None
-    where: Mapping[str, Any] | None
-    begun: float
-    prompt: Prompt
-    key: AnswerKey | None = None
-    index_version: str = ""
-    hits: tuple[Hit, ...] = ()
-    evidence: tuple[EvidenceSentence, ...] = ()
-    selected: tuple[EvidenceSentence, ...] = ()
-    verdict: Verdict = field(default_factory=lambda: Verdict(0.0, "not_in_documents", ()))
-    messages: tuple[BaseMessage, ...] = ()
-    said: str = ""
-    answerer: str = "extractive"
-    notices: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
 
 
 class Answerer:
@@ -126,15 +101,15 @@ class Answerer:
         self._extractive, self._ollama = (None, None) if chat_model else make_chat_model(llm, ollama_url)
         self._fallback = self._extractive or make_chat_model("extractive")[0]
         self._model = chat_model
-        retrieve: Runnable[_State, _State] = RunnableLambda(self._timed("search", self._search), name="search")
-        self._before: Runnable[_State, _State] = (
+        retrieve: Runnable[Turn, Turn] = RunnableLambda(self._timed("search", self._search), name="search")
+        self._before: Runnable[Turn, Turn] = (
             retrieve
             | RunnableLambda(self._timed("gate", self._gate), name="gate")
             | RunnableLambda(self._compose, name="prompt")
         )
-        self._after: Runnable[_State, Answer] = RunnableLambda(self._finish, name="cite_and_check")
-        speak: Runnable[_State, _State] = RunnableLambda(self._timed("model", self._speak), name="model")
-        self.chain: Runnable[_State, Answer] = self._before | speak | self._after
+        self._after: Runnable[Turn, Answer] = RunnableLambda(self._finish, name="cite_and_check")
+        speak: Runnable[Turn, Turn] = RunnableLambda(self._timed("model", self._speak), name="model")
+        self.chain: Runnable[Turn, Answer] = self._before | speak | self._after
 
     def ask(
         self,
@@ -143,6 +118,7 @@ class Answerer:
         where: Mapping[str, Any] | None = None,
         *,
         collections: Collection[str] | None = None,
+        hidden_collections: Collection[str] = (),
     ) -> Answer:
         """Answer a question from what the index holds.
 
@@ -151,12 +127,13 @@ class Answerer:
             as_of: Use only what was known before this time (UTC).
             where: Filter over metadata; see `Index.search`.
             collections: Those that the asker may see, of those of this answerer; None for all of these.
+            hidden_collections: Those that the asker may not see.
 
         Raises:
             InputError: If the question is empty, or a time or filter malformed.
             RetrievalError: If the index cannot be searched.
         """
-        state = self._start(question, as_of, where, collections)
+        state = self._start(question, as_of, restrict(where, collections, hidden_collections))
         return self._kept(state) or self._traced(state, lambda: self.chain.invoke(state))
 
     def stream(
@@ -166,9 +143,10 @@ class Answerer:
         where: Mapping[str, Any] | None = None,
         *,
         collections: Collection[str] | None = None,
+        hidden_collections: Collection[str] = (),
     ) -> Iterator[AnswerEvent]:
         """The same, telling each step; the last event holds the checked answer."""
-        state = self._start(question, as_of, where, collections)
+        state = self._start(question, as_of, restrict(where, collections, hidden_collections))
         kept = self._kept(state)
         if kept is not None:
             yield AnswerEvent("evidence", hits=kept.hits)
@@ -194,28 +172,22 @@ class Answerer:
             state = self._with_step(state, "model", begun)
         yield AnswerEvent("done", answer=self._after.invoke(state))
 
-    def _start(
-        self,
-        question: str,
-        as_of: datetime | str | None,
-        where: Mapping[str, Any] | None,
-        collections: Collection[str] | None,
-    ) -> _State:
+    def _start(self, question: str, as_of: datetime | str | None, where: Mapping[str, Any] | None) -> Turn:
         if not isinstance(question, str) or not question.strip():
             raise InputError("the question is empty; ask in a few words")
         begun = time.perf_counter()
         given = mask(" ".join(question.split())[:LONGEST_QUESTION]).text
         asked = without_instructions(given)
         notices = () if asked == given else (_NOT_OBEYED if asked else _NOTHING_ASKED,)
-        seen = restrict(restrict(where, self.collections), collections)
+        seen = restrict(where, self.collections)
         prompt = self._prompt or (self._prompts.current() if self._prompts else default_prompt())
         version = self.index.version
         key = answer_key(asked, version, self.llm, prompt.version, seen, as_of)
         # An order in the question is no part of the key, but of the notices.
         kept = key if not notices and self.cache.size else None
-        return _State(asked, as_of, seen, begun, prompt, kept, version, notices=notices)
+        return Turn(asked, as_of, seen, begun, prompt, kept, version, notices=notices)
 
-    def _kept(self, state: _State) -> Answer | None:
+    def _kept(self, state: Turn) -> Answer | None:
         """The answer given before to the same question over the same documents."""
         found = self.cache.get(state.key) if state.key else None
         if found is None:
@@ -224,19 +196,19 @@ class Answerer:
         self._trace(state, answer)
         return answer
 
-    def _timed(self, name: str, work: Callable[[_State], _State]) -> Callable[[_State], _State]:
-        def run(state: _State) -> _State:
+    def _timed(self, name: str, work: Callable[[Turn], Turn]) -> Callable[[Turn], Turn]:
+        def run(state: Turn) -> Turn:
             begun = time.time_ns()
             return self._with_step(work(state), name, begun)
 
         return run
 
-    def _with_step(self, state: _State, name: str, begun: int) -> _State:
+    def _with_step(self, state: Turn, name: str, begun: int) -> Turn:
         if self.tracer is None:
             return state
-        return replace(state, steps=(*state.steps, _step(name, begun, state)))
+        return replace(state, steps=(*state.steps, step_of(name, begun, state)))
 
-    def _search(self, state: _State) -> _State:
+    def _search(self, state: Turn) -> Turn:
         if not state.question:
             return state
         hits = self.index.search(state.question, PASSAGES, state.as_of, state.where, per_document=PER_DOCUMENT)
@@ -247,7 +219,7 @@ class Answerer:
             hits = [hit for hit in hits if hit.named >= least]
         return replace(state, hits=tuple(hits))
 
-    def _gate(self, state: _State) -> _State:
+    def _gate(self, state: Turn) -> Turn:
         if not state.hits:
             return state
         question = read_question(self.index, state.question, state.as_of, state.where)
@@ -255,7 +227,7 @@ class Answerer:
         verdict = judge(question, evidence)
         return replace(state, evidence=tuple(evidence), verdict=verdict, selected=tuple(select(question, evidence)))
 
-    def _compose(self, state: _State) -> _State:
+    def _compose(self, state: Turn) -> Turn:
         if state.verdict.status == "not_in_documents":
             return state
         messages = state.prompt.render(state.question, state.hits)
@@ -266,7 +238,7 @@ class Answerer:
         messages[-1].additional_kwargs[SELECTION] = chosen
         return replace(state, messages=tuple(messages))
 
-    def _speak(self, state: _State) -> _State:
+    def _speak(self, state: Turn) -> Turn:
         if not state.messages:
             return state
         usage = Usage()
@@ -275,7 +247,7 @@ class Answerer:
         except ModelUnavailable as problem:
             return self._fall_back(state, str(problem))
 
-    def _pieces(self, state: _State, usage: Usage) -> Iterator[str]:
+    def _pieces(self, state: Turn, usage: Usage) -> Iterator[str]:
         messages = list(state.messages)
         if self._ollama is not None:
             if self._model is None:
@@ -287,7 +259,7 @@ class Answerer:
         for chunk in model.stream(messages):
             yield str(chunk.text)
 
-    def _heard(self, state: _State, said: str, usage: Usage) -> _State:
+    def _heard(self, state: Turn, said: str, usage: Usage) -> Turn:
         """Take a model's answer, unless it is empty or the server cut the evidence."""
         if self._extractive is not None:
             return replace(state, said=said)
@@ -302,24 +274,24 @@ class Answerer:
             )
         return replace(state, said=said, answerer=self.llm, notices=notices)
 
-    def _fall_back(self, state: _State, reason: str) -> _State:
+    def _fall_back(self, state: Turn, reason: str) -> Turn:
         assert self._fallback is not None
         said = str(self._fallback.invoke(list(state.messages)).text)
         notice = f"{reason}. The extractive answerer answered instead."
         return replace(state, said=said, answerer="extractive", notices=(*state.notices, notice))
 
-    def _finish(self, state: _State) -> Answer:
+    def _finish(self, state: Turn) -> Answer:
         """Check the answer, keep it and trace it."""
         begun = time.time_ns()
-        answer = self._resolve(state)
+        answer = resolve(state, self.llm)
         # What the extractive answerer said in place of a failing model is not what the model would say next time.
         if state.key is not None and answer.answerer == self.llm:
             self.cache.put(state.key, answer)
         if self.tracer is not None:
-            self._trace(replace(state, steps=(*state.steps, _check_step(begun, answer))), answer)
+            self._trace(replace(state, steps=(*state.steps, check_step(begun, answer))), answer)
         return answer
 
-    def _traced(self, state: _State, work: Callable[[], Result]) -> Result:
+    def _traced(self, state: Turn, work: Callable[[], Result]) -> Result:
         """Run a part of the chain; a failure is traced and goes on."""
         try:
             return work()
@@ -327,106 +299,6 @@ class Answerer:
             self._trace(state, None, f"{type(problem).__name__}: {problem}")
             raise
 
-    def _trace(self, state: _State, answer: Answer | None, error: str = "") -> None:
+    def _trace(self, state: Turn, answer: Answer | None, error: str = "") -> None:
         if self.tracer is not None:
-            self.tracer.record(_whole(state, answer, error), state.steps)
-
-    def _resolve(self, state: _State) -> Answer:
-        """Give each sentence its citations, check it, and decide the status."""
-        answerer = state.answerer if state.messages or self._extractive is None else "extractive"
-        if not state.messages or _refuses(state.said):
-            return self._answer(state, (), "not_in_documents", answerer if state.messages else self.llm)
-        if answerer == "extractive":
-            sentences = tuple(_extracted(entry) for entry in state.selected)
-        else:
-            sentences = tuple(_checked(said, state) for said in split_answer(state.said))
-            if not any(sentence.supported for sentence in sentences):
-                notice = (
-                    f"Nothing that {self.llm} said is supported by the documents. The extractive answerer answered."
-                )
-                state = replace(state, notices=(*state.notices, notice))
-                sentences, answerer = tuple(_extracted(entry) for entry in state.selected), "extractive"
-        whole = all(sentence.supported for sentence in sentences)
-        status: Status = "answered" if whole and state.verdict.status == "answered" else "partial"
-        return self._answer(state, sentences, status, answerer)
-
-    def _answer(self, state: _State, sentences: tuple[AnswerSentence, ...], status: Status, answerer: str) -> Answer:
-        notices = state.notices
-        missing = ", ".join(state.verdict.missing[:4])
-        if status == "not_in_documents" and state.hits and missing:
-            notices += (f"Not found in the documents: {missing}.",)
-        elif status == "partial" and all(sentence.supported for sentence in sentences):
-            hint = f" Not found in them: {missing}." if missing else ""
-            notices += (f"The documents come close but may not fully answer this.{hint}",)
-        elif status == "partial":
-            notices += ("Sentences marked unsupported are not backed by the documents.",)
-        return Answer(
-            answer=" ".join(sentence.text for sentence in sentences) if sentences else NO_ANSWER,
-            status=status,
-            sentences=sentences,
-            answerer=answerer,
-            elapsed_ms=(time.perf_counter() - state.begun) * 1000,
-            hits=state.hits,
-            notices=notices,
-            confidence=round(state.verdict.probability, 4),
-            index_version=state.index_version,
-            prompt_version=state.prompt.version,
-        )
-
-
-def _extracted(entry: EvidenceSentence) -> AnswerSentence:
-    quote = Quote(entry.hit, entry.start, entry.end, entry.text)
-    return AnswerSentence(" ".join(entry.text.split()), True, (_citation(quote),))
-
-
-def _checked(said: Said, state: _State) -> AnswerSentence:
-    quotes = find_quotes(said, state.hits)
-    supported = is_supported(said, quotes, state.question)
-    return AnswerSentence(said.text, supported, tuple(_citation(quote) for quote in quotes))
-
-
-def _citation(quote: Quote) -> Citation:
-    hit = quote.hit
-    return Citation(hit.document_id, hit.passage_id, hit.source, quote.start, quote.end, quote.text)
-
-
-def _refuses(said: str) -> bool:
-    plain = "".join(letter for letter in said.lower() if letter.isalpha() or letter == " ")
-    return " ".join(plain.split()).startswith(REFUSAL.lower())
-
-
-_KINDS = {"search": "RETRIEVER", "gate": "EVALUATOR", "model": "CHAT_MODEL"}
-
-
-def _step(name: str, begun: int, state: _State) -> Step:
-    """What a step read and found, for the trace."""
-    inputs: dict[str, Any] = {"question": state.question}
-    outputs: dict[str, Any] = {}
-    if name == "search":
-        inputs |= {"as_of": state.as_of, "where": state.where, "index_version": state.index_version}
-        outputs["passages"] = [
-            {"id": hit.passage_id, "source": hit.source, "score": hit.score, "text": hit.text} for hit in state.hits
-        ]
-    elif name == "gate":
-        outputs |= {"status": state.verdict.status, "probability": round(state.verdict.probability, 4)}
-        outputs |= {"missing": state.verdict.missing, "selected": [entry.text for entry in state.selected]}
-    else:
-        inputs = {"messages": [{"role": message.type, "content": message.text} for message in state.messages]}
-        inputs["prompt_version"] = state.prompt.version
-        outputs |= {"said": state.said, "answerer": state.answerer, "notices": state.notices}
-    return Step(name, _KINDS[name], begun, time.time_ns(), inputs, outputs)
-
-
-def _check_step(begun: int, answer: Answer) -> Step:
-    sentences = [
-        {"text": sentence.text, "supported": sentence.supported, "passages": [c.passage_id for c in sentence.citations]}
-        for sentence in answer.sentences
-    ]
-    return Step("check", "PARSER", begun, time.time_ns(), {"status": answer.status}, {"sentences": sentences})
-
-
-def _whole(state: _State, answer: Answer | None, error: str) -> Step:
-    ended = time.time_ns()
-    begun = ended - int((time.perf_counter() - state.begun) * 1e9)
-    outputs = answer.to_dict() | {"cached": answer.cached} if answer else {}
-    return Step("question", "CHAIN", begun, ended, {"question": state.question}, outputs, error)
+            self.tracer.record(whole_step(state, answer, error), state.steps)

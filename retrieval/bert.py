@@ -12,17 +12,16 @@ Architecture: Devlin et al. (2019), "BERT"; mean pooling and normalisation: Reim
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retrieval.bert_layers import Shape, bfloat16_is_faster, forward, join_attention
 from retrieval.text import Span
 
 if TYPE_CHECKING:
@@ -39,17 +38,6 @@ SORT_SPAN = 4096
 
 ROWS = 256
 """Tokens in every matrix product of a bulk call, the last one filled up; the activations stay in the cache."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes of one BERT encoder."""
-
-    hidden: int
-    layers: int
-    heads: int
-    epsilon: float
-    max_tokens: int
 
 
 def readable(folder: Path) -> bool:
@@ -100,7 +88,7 @@ class BertEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.shape.max_tokens)
         raw = load_file(str(folder / "model.safetensors"))
-        self._weights = _join_attention(raw, self.shape.layers)
+        self._weights = join_attention(raw, self.shape.layers)
         self._fast: dict[str, torch.Tensor] | None = None
         self._precision: str | None = None
         self._threads = torch.get_num_threads()
@@ -109,7 +97,7 @@ class BertEncoder:
     def precision(self) -> str:
         """Number format of bulk encoding, `float32` or `bfloat16`; the first look runs the probe (about 20 ms)."""
         if self._precision is None:
-            self._precision = "bfloat16" if _bfloat16_is_faster(self.shape.hidden) else "float32"
+            self._precision = "bfloat16" if bfloat16_is_faster(self.shape.hidden) else "float32"
         return self._precision
 
     def count_tokens(self, text: str) -> int:
@@ -131,7 +119,7 @@ class BertEncoder:
             with _one_thread():
                 for row, text in enumerate(texts):
                     ids = self._tokenizer.encode(text).ids
-                    out[row] = _forward(self._weights, self.shape, [ids], rows=0).numpy().sum(0)
+                    out[row] = forward(self._weights, self.shape, [ids], rows=0).numpy().sum(0)
         else:
 
             def pool(rows: list[int], batch: "list[Encoding]", states: FloatArray) -> None:
@@ -181,7 +169,7 @@ class BertEncoder:
         def work(part: "tuple[list[int], list[Encoding]]") -> None:
             rows, batch = part
             with _one_thread():
-                states = _forward(weights, self.shape, [entry.ids for entry in batch], rows=ROWS).float().numpy()
+                states = forward(weights, self.shape, [entry.ids for entry in batch], rows=ROWS).float().numpy()
             pool(rows, batch, states)
 
         for begin in range(0, len(texts), SORT_SPAN):
@@ -238,66 +226,6 @@ def _begins(batch: "Sequence[Encoding]") -> list[int]:
     return [0, *accumulate(len(entry.ids) for entry in batch)][:-1]
 
 
-def _join_attention(raw: "dict[str, torch.Tensor]", layers: int) -> "dict[str, torch.Tensor]":
-    """One matrix for query, key and value, so that each layer multiplies once instead of three times."""
-    import torch
-
-    weights = {name.removeprefix("bert."): tensor for name, tensor in raw.items() if not name.endswith("position_ids")}
-    for layer in range(layers):
-        prefix = f"encoder.layer.{layer}.attention.self."
-        for kind in ("weight", "bias"):
-            parts = [weights.pop(f"{prefix}{part}.{kind}") for part in ("query", "key", "value")]
-            weights[f"{prefix}joined.{kind}"] = torch.cat(parts)
-    return weights
-
-
-def _forward(weights: "dict[str, torch.Tensor]", shape: Shape, batch: list[list[int]], *, rows: int) -> "torch.Tensor":
-    """Token states of a batch of token lists ordered by length, one text behind the other, shape (tokens, hidden).
-
-    `rows` is the number of tokens in each matrix product; 0 for all at once.
-    """
-    import torch
-    from torch.nn import functional
-
-    tokens = [token for text in batch for token in text]
-    places = [place for text in batch for place in range(len(text))]
-    filling = [0] * (-len(tokens) % rows if rows else 0)
-    size = rows or len(tokens)
-
-    def linear(states: torch.Tensor, name: str) -> torch.Tensor:
-        return functional.linear(states, weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-    def normalise(states: torch.Tensor, name: str) -> torch.Tensor:
-        return functional.layer_norm(
-            states, (shape.hidden,), weights[f"{name}.weight"], weights[f"{name}.bias"], shape.epsilon
-        )
-
-    states = weights["embeddings.word_embeddings.weight"][torch.tensor(tokens + filling)]
-    states = states + weights["embeddings.position_embeddings.weight"][torch.tensor(places + filling)]
-    states = normalise(states + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
-    mixed = torch.zeros_like(states)
-    for layer in range(shape.layers):
-        prefix = f"encoder.layer.{layer}."
-        joined = torch.cat([linear(block, f"{prefix}attention.self.joined") for block in torch.split(states, size)])
-        begin = 0
-        for length, texts in groupby(map(len, batch)):
-            count = sum(1 for _ in texts)
-            inside = slice(begin, begin + count * length)
-            query, key, value = joined[inside].view(count, length, 3, shape.heads, -1).permute(2, 0, 3, 1, 4)
-            heads = functional.scaled_dot_product_attention(query, key, value)
-            mixed[inside] = heads.transpose(1, 2).reshape(count * length, shape.hidden)
-            begin = inside.stop
-        done = []
-        for block, own in zip(torch.split(mixed, size), torch.split(states, size), strict=True):
-            kept = normalise(
-                linear(block, f"{prefix}attention.output.dense") + own, f"{prefix}attention.output.LayerNorm"
-            )
-            inner = functional.gelu(linear(kept, f"{prefix}intermediate.dense"))
-            done.append(normalise(linear(inner, f"{prefix}output.dense") + kept, f"{prefix}output.LayerNorm"))
-        states = torch.cat(done)
-    return states[: len(tokens)]
-
-
 def _pool(states: FloatArray, offsets: list[tuple[int, int]], windows: Sequence[Span]) -> tuple[FloatArray, list[int]]:
     """Mean states of a text (shape (tokens, hidden)) and of its windows; also which windows the token limit cut."""
     sums = np.concatenate([np.zeros((1, states.shape[1]), dtype=np.float32), np.cumsum(states, axis=0)])
@@ -314,23 +242,3 @@ def _pool(states: FloatArray, offsets: list[tuple[int, int]], windows: Sequence[
             first = behind - 1
         out[1 + number] = sums[behind] - sums[first]
     return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12), cut
-
-
-def _bfloat16_is_faster(hidden: int) -> bool:
-    """Time one layer-sized product in both formats; bfloat16 must win by half to be worth its rounding."""
-    import torch
-    from torch.nn import functional
-
-    def seconds(kind: "torch.dtype") -> float:
-        left = torch.ones(1024, hidden, dtype=kind)
-        right = torch.ones(4 * hidden, hidden, dtype=kind)
-        functional.linear(left, right)
-        best = float("inf")
-        for _ in range(3):
-            start = time.perf_counter()
-            functional.linear(left, right)
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    with torch.inference_mode():
-        return seconds(torch.bfloat16) * 1.5 < seconds(torch.float32)

@@ -48,23 +48,34 @@ def as_of_seconds(as_of: datetime | str | None) -> float | None:
     return None if as_of is None or as_of == "" else parse_time(as_of, "as_of").timestamp()
 
 
-def restrict(where: Mapping[str, Any] | None, collections: Collection[str] | None) -> Mapping[str, Any] | None:
+def restrict(
+    where: Mapping[str, Any] | None, collections: Collection[str] | None, hidden_collections: Collection[str] = ()
+) -> Mapping[str, Any] | None:
     """A filter that lets through, of what `where` does, only some collections.
 
     Args:
         where: The asker's own filter.
         collections: Those that the asker may see; None for all, and an empty one for none. A document without a
             collection is shown only to those who may see all.
+        hidden_collections: Those that the asker may not see; a document without a collection is not among them.
 
     Raises:
-        InputError: If `collections` is one text instead of several.
+        InputError: If one of them is one text instead of several.
     """
-    if collections is None:
-        return where
-    if isinstance(collections, str):
-        raise InputError(f"collections: {collections!r} is one text; give a list of names")
-    allowed = {"collection": {"$in": sorted(collections)}}
-    return {"$and": [allowed, where]} if where else allowed
+    parts: list[Mapping[str, Any]] = []
+    if collections is not None:
+        parts.append({"collection": {"$in": _names(collections, "collections")}})
+    if hidden := _names(hidden_collections, "hidden_collections"):
+        parts.append({"collection": {"$nin": hidden}})
+    if where:
+        parts.append(where)
+    return parts[0] if len(parts) == 1 else {"$and": parts} if parts else where
+
+
+def _names(given: Collection[str], argument: str) -> list[str]:
+    if isinstance(given, str):
+        raise InputError(f"{argument}: {given!r} is one text; give a list of names")
+    return sorted(given)
 
 
 def matches(metadata: Metadata, where: Mapping[str, Any]) -> bool:

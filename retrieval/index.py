@@ -7,51 +7,31 @@
 Any number of processes may read; one may write.
 """
 
-import threading
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from retrieval.chunking import Chunking
 from retrieval.documents import Document, ReadFailure
 from retrieval.embedding import Embedding
-from retrieval.errors import IndexMismatch, InputError, RetrievalError
-from retrieval.filters import matches, restrict
+from retrieval.errors import IndexMismatch, InputError
 from retrieval.locking import WriterLock
-from retrieval.manifest import StoredDocument
 from retrieval.progress import ProgressCallback
-from retrieval.records import Hit, IndexStatus, SyncReport
-from retrieval.search import Searcher
-from retrieval.store import (
-    Store,
-    bytes_on_disk,
-    current_generation,
-    next_generation,
-    remove_other_generations,
-    switch_generation,
-)
-from retrieval.sync import TERMS, Sync, delete_documents, same_terms
+from retrieval.reader import IndexReader
+from retrieval.records import SyncReport
+from retrieval.rows import TERMS, same_terms
+from retrieval.store import Store, current_generation, next_generation, remove_other_generations, switch_generation
+from retrieval.sync import Sync, delete_documents
 
 
-class Index:
+class Index(IndexReader):
     """An open index; make one with `Index.open`. Safe to share between threads."""
 
     def __init__(
         self, path: Path, store: Store, embedding: Embedding, *, chroma_url: str | None, read_only: bool, masking: bool
     ) -> None:
-        self.path = path
-        self.read_only = read_only
-        self._asked = embedding
-        self._chroma_url = chroma_url
+        super().__init__(path, store, embedding, chroma_url=chroma_url, read_only=read_only)
         self._masking = masking
-        self._chunking = Chunking()
         self._lock = WriterLock(path)
-        self._guard = threading.RLock()
-        self._store = store
-        self._searcher = self._make_searcher(store)
 
     @classmethod
     def open(
@@ -100,19 +80,6 @@ class Index:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def close(self) -> None:
-        """Close the databases. Writing or searching afterwards is an error."""
-        with self._guard:
-            self._store.vectors.close()
-            self._store.close()
-
-    @property
-    def version(self) -> str:
-        """Changes with every write that changed something; what was answered under one version holds for it."""
-        with self._guard:
-            self._follow()
-            return self._store.version
 
     def sync(
         self,
@@ -177,105 +144,6 @@ class Index:
             remove_other_generations(self.path, fresh.generation, self._chroma_url)
             return report
 
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        as_of: datetime | str | None = None,
-        where: Mapping[str, Any] | None = None,
-        *,
-        per_document: int = 1,
-        collections: Collection[str] | None = None,
-    ) -> list[Hit]:
-        """Find the passages that best fit a question, best first.
-
-        Args:
-            query: A question or keywords. Identifiers in it (CN-2026-0017, T00012345, C123, v7, run ids) come first.
-            k: How many.
-            as_of: See only what was known before this time (UTC): cases closed, guides published before it.
-            where: Filter over metadata, such as `{"collection": "case_notes", "amount": {"$gte": 1000}}`; operators
-                are listed in `retrieval.filters.matches`.
-            per_document: At most so many passages of one document, unless there are not enough documents.
-            collections: Those that the asker may see; None for all. The rest is hidden like anything else.
-
-        Returns:
-            At most `k` hits. Documents hidden by `as_of` or `where` influence neither hits nor scores.
-
-        Raises:
-            InputError: If the query is empty, or a filter or time is malformed.
-        """
-        with self._guard:
-            self._follow()
-            return self._searcher.search(query, k, as_of, restrict(where, collections), per_document=per_document)
-
-    def document(self, document_id: str, *, collections: Collection[str] | None = None) -> StoredDocument | None:
-        """A document as stored (masked), or None; one outside `collections` is as if it were not there."""
-        with self._guard:
-            self._follow()
-            found = self._store.manifest.document(document_id)
-        allowed = restrict(None, collections)
-        return found if found is None or allowed is None or matches(found.metadata, allowed) else None
-
-    def document_text(self, document_id: str, *, collections: Collection[str] | None = None) -> str:
-        """The stored text that hits and citations are offsets into.
-
-        Raises:
-            InputError: If no such document is indexed, or the asker may not see it.
-        """
-        document = self.document(document_id, collections=collections)
-        if document is None:
-            raise InputError(f"{document_id}: no such document in the index")
-        return document.text
-
-    def document_ids(self, *, collections: Collection[str] | None = None) -> list[str]:
-        """Ids of all documents, or of those in some collections, sorted."""
-        allowed = restrict(None, collections)
-        with self._guard:
-            self._follow()
-            outlines = self._store.manifest.outlines()
-        return [entry[0] for entry in outlines if allowed is None or matches(entry[2], allowed)]
-
-    def status(self) -> IndexStatus:
-        """Counts, sizes, model, last sync and failures; loads no model."""
-        with self._guard:
-            self._follow()
-            manifest = self._store.manifest
-            documents, passages = manifest.counts()
-            view = self._searcher.view()
-            vectors = self._store.vectors.count()
-            keyword = int(view.alive.sum())
-            collections = Counter(str(fields.get("collection") or "other") for fields in view.metadata)
-            return IndexStatus(
-                path=str(self.path),
-                documents=documents,
-                passages=passages,
-                vectors=vectors,
-                keyword_passages=keyword,
-                consistent=passages == vectors == keyword and not manifest.journaled(),
-                collections=dict(sorted(collections.items())),
-                embedding_model=manifest.setting("embedding_model") or self._asked.fingerprint,
-                chunking=manifest.setting("chunking") or str(self._chunking),
-                version=self._store.version,
-                last_sync=manifest.setting("last_sync") or "",
-                bytes=bytes_on_disk(self.path),
-                failures=tuple(manifest.failures()),
-            )
-
-    def term_weights(
-        self, terms: Iterable[str], as_of: datetime | str | None = None, where: Mapping[str, Any] | None = None
-    ) -> dict[str, float]:
-        """Inverse document frequency of index terms over what a search may see; highest for unknown terms."""
-        with self._guard:
-            self._follow()
-            return self._searcher.term_weights(list(terms), as_of, where)
-
-    def encode(self, texts: list[str], *, exact: bool = False) -> Any:
-        """Unit vectors of texts by the index's own model, float32, shape (len(texts), dimension).
-
-        `exact` asks for float32 arithmetic, as for a question; many sentences are encoded in the faster format.
-        """
-        return self._searcher.embedding.encode(texts, exact=exact)
-
     def hold_writer(self) -> None:
         """Keep the right to write until `release_writer`, as a serving desk does.
 
@@ -302,26 +170,6 @@ class Index:
                 yield store
             finally:
                 store.close()
-
-    def _follow(self) -> None:
-        """Use the generation that serves now, if another process has rebuilt the index."""
-        generation = current_generation(self.path)
-        if generation is None:
-            raise RetrievalError(f"{self.path}: the index folder is gone; run `frauddesk index sync`")
-        if generation != self._store.generation:
-            self._use(Store(self.path, generation, self._chroma_url, read_only=self.read_only))
-
-    def _use(self, store: Store) -> None:
-        with self._guard:
-            old, self._store = self._store, store
-            self._searcher = self._make_searcher(store)
-            old.vectors.close()
-            old.close()
-
-    def _make_searcher(self, store: Store) -> Searcher:
-        recorded = store.manifest.setting("embedding_model_path")
-        same = recorded is None or store.manifest.setting("embedding_model") == self._asked.fingerprint
-        return Searcher(store, self._asked if same else Embedding(recorded), self._chunking)
 
     def _check_recorded(self, store: Store) -> None:
         """Refuse to mix models or chunkings; record them at the first write."""

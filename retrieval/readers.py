@@ -16,7 +16,7 @@ import yaml
 
 from retrieval.chunking import front_matter
 from retrieval.columns import Columns, mapping_beside
-from retrieval.documents import Document, Metadata, ReadFailure, plain_metadata
+from retrieval.documents import COLLECTIONS, Document, Metadata, ReadFailure, plain_metadata
 from retrieval.errors import InputError
 
 LARGEST_FILE = 64 * 1024 * 1024
@@ -41,7 +41,8 @@ def read_file(
     Args:
         path: The file; its suffix chooses the reader.
         document_id: Id of the document; rows of tables append their own.
-        collection: Put into the metadata unless the file names its own; None for none.
+        collection: Put into the metadata; None for none. One of `COLLECTIONS` is no matter of what the file says of
+            itself, since roles see by it; only a mapping of columns may name another.
         columns: Which column of a table is what; None for the mapping beside it, else the usual names.
 
     Yields:
@@ -53,6 +54,10 @@ def read_file(
             raise _Unreadable(f"larger than {LARGEST_FILE // 2**20} MB; split it")
         common: Metadata = {"source": str(path)} | ({"collection": collection} if collection else {})
         kind = path.suffix.lower()
+        # Who may see a document and what its quotes are checked against is not for its text to say.
+        fixed: Metadata = {} if kind in _TABLES else {"source": str(path)}
+        if collection in COLLECTIONS and not (kind in _TABLES and (columns or mapping_beside(path))):
+            fixed["collection"] = collection
         for entry in _table(path, document_id, columns) if kind in _TABLES else READERS[kind](path, document_id):
             if isinstance(entry, ReadFailure):
                 yield entry
@@ -60,7 +65,7 @@ def read_file(
                 source = str(entry.metadata.get("source", path))
                 yield ReadFailure(source, "holds no text; a scanned document needs text recognition first", entry.id)
             else:
-                yield Document(entry.id, entry.title, entry.text, common | entry.metadata)
+                yield Document(entry.id, entry.title, entry.text, common | entry.metadata | fixed)
     except (_Unreadable, InputError, OSError) as problem:
         reason = problem.strerror or str(problem) if isinstance(problem, OSError) else str(problem)
         yield ReadFailure(str(path), reason, document_id)

@@ -117,7 +117,7 @@ class IndexStatus:
         chunking: How documents were cut.
         version: Changes with every sync that changed something.
         last_sync: Time of the last sync, ISO 8601 in UTC; empty before the first.
-        bytes: Size on disk.
+        bytes: Size on disk; 0 for somebody from whom a part is hidden.
         failures: Source and reason of what the last sync could not read.
     """
 
@@ -149,7 +149,8 @@ class IndexStatus:
             f"passages   {self.passages:,} · vectors {self.vectors:,} · keyword {self.keyword_passages:,}{agree}",
             f"model      {self.embedding_model} · {self.chunking}",
             f"last sync  {self.last_sync or 'never'} · version {self.version}",
-            f"size       {self.bytes / 2**20:.1f} MB in {self.path}",
         ]
+        if self.bytes:
+            lines.append(f"size       {self.bytes / 2**20:.1f} MB in {self.path}")
         lines += [f"not read   {source}: {reason}" for source, reason in self.failures]
         return "\n".join(lines)

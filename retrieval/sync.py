@@ -20,23 +20,20 @@ from retrieval.documents import Document, ReadFailure
 from retrieval.embedding import Embedding
 from retrieval.errors import InputError
 from retrieval.filters import visible_from
-from retrieval.identifiers import find_identifiers, identifier_term, identifiers_of_metadata
-from retrieval.keyword import count_terms, write_snapshot
+from retrieval.keyword import write_snapshot
 from retrieval.manifest import StoredDocument, StoredPassage
 from retrieval.masking import mask, mask_values
 from retrieval.progress import Progress, ProgressCallback
 from retrieval.records import SyncReport
+from retrieval.recovery import recover
+from retrieval.rows import passage_context, stored_passage, vector_record
 from retrieval.store import Store
-from retrieval.text import Span, pairs, terms
-from retrieval.vectors import VectorRecord
+from retrieval.text import Span
 
 logger = logging.getLogger(__name__)
 
 BATCH_PASSAGES = 512
 """Passages embedded and committed together; an interrupted sync loses at most this much work."""
-
-TERMS = "stems, pairs, identifiers"
-"""What the keyword view holds of a passage; recorded in the index, changes with the meaning of its terms."""
 
 
 @dataclass
@@ -195,14 +192,14 @@ class Sync:
         for (document, _), entries in zip(waiting.documents, numbered, strict=True):
             built.append(
                 [
-                    _stored_passage(document, number, ordinal, passage, rows[place + ordinal])
+                    stored_passage(document, number, ordinal, passage, rows[place + ordinal])
                     for ordinal, (number, passage) in enumerate(entries)
                 ]
             )
             place += len(entries)
         store.vectors.upsert(
             [
-                _record(entry, document, rows[position][0])
+                vector_record(entry, document, rows[position][0])
                 for position, (entry, document) in enumerate(
                     (entry, document)
                     for (document, _), entries in zip(waiting.documents, built, strict=True)
@@ -275,52 +272,11 @@ class Sync:
         self._progress(Progress(stage, self._done, self._total, message))
 
 
-def recover(store: Store) -> None:
-    """Put right what an interrupted write left: vectors without a passage go, passages without a vector get theirs."""
-    waiting = store.manifest.journaled()
-    if waiting:
-        known = {number for number, _ in store.manifest.numbers()}
-        store.vectors.delete([number for number in waiting if number not in known])
-        with store.manifest.transaction():
-            store.manifest.clear_journal(waiting)
-    if store.vectors.count() != store.manifest.counts()[1]:
-        _compare(store)
-
-
-def _compare(store: Store) -> None:
-    """Bring Chroma to the manifest passage by passage, from the vectors that the manifest keeps."""
-    known = {number for number, _ in store.manifest.numbers()}
-    held = store.vectors.numbers()
-    logger.warning("vector view holds %d passages, manifest %d: putting it right", len(held), len(known))
-    store.vectors.delete(sorted(held - known))
-    missing = sorted(known - held)
-    for begin in range(0, len(missing), BATCH_PASSAGES):
-        found = store.manifest.passages(missing[begin : begin + BATCH_PASSAGES])
-        records = []
-        for entry in found.values():
-            document = store.manifest.document(entry.document_id)
-            if document is not None:
-                records.append(_record(entry, document, entry.vectors[0] * entry.scales[0]))
-        store.vectors.upsert(records)
-
-
 def delete_documents(store: Store, document_ids: list[str]) -> None:
     """Remove documents from all views."""
     recover(store)
     sync = Sync(store, Embedding(), Chunking(), masking=True, progress=None)
     sync._delete(document_ids)
-
-
-def passage_context(title: str, heading: str) -> str:
-    """What is read before a passage when it is embedded and indexed: its title and headings."""
-    names = [title] if title and title not in heading else []
-    return " > ".join([*names, *([heading] if heading else [])]) + "\n" if names or heading else ""
-
-
-def quantise(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows as int8 with one float32 scale each; cosines change by about 0.001."""
-    scales = np.maximum(np.abs(vectors).max(axis=1), 1e-12).astype(np.float32) / 127
-    return np.rint(vectors / scales[:, None]).astype(np.int8), scales
 
 
 def _number(waiting: _Waiting, first: int) -> list[list[tuple[int, Passage]]]:
@@ -329,52 +285,6 @@ def _number(waiting: _Waiting, first: int) -> list[list[tuple[int, Passage]]]:
         numbered.append(list(enumerate(cuts, start=first)))
         first += len(cuts)
     return numbered
-
-
-def index_terms(document: StoredDocument, passage: Passage) -> tuple[np.ndarray, np.ndarray, int]:
-    """Hashes and counts of what the keyword view holds of a passage (words, pairs, identifiers), and its words."""
-    text = document.text[passage.start : passage.end]
-    context = passage_context(document.title, passage.heading)
-    found = terms(context) + terms(text)
-    named = find_identifiers(f"{context} {text}") + identifiers_of_metadata(document.metadata)
-    hashes, counts = count_terms(found + pairs(found) + [identifier_term(name) for name in dict.fromkeys(named)])
-    return hashes, counts, len(found)
-
-
-def same_terms(store: Store) -> bool:
-    """Whether a passage of this index holds the terms that it would be given now; True for an empty index."""
-    for number, document_id in store.manifest.numbers()[:1]:
-        held = store.manifest.passages([number])[number]
-        document = store.manifest.document(document_id)
-        if document is not None:
-            hashes, _, _ = index_terms(document, Passage(held.start, held.end, held.heading))
-            return np.array_equal(np.sort(hashes), np.sort(held.terms))
-    return True
-
-
-def _stored_passage(
-    document: StoredDocument, number: int, ordinal: int, passage: Passage, vectors: np.ndarray
-) -> StoredPassage:
-    hashes, counts, length = index_terms(document, passage)
-    small, scales = quantise(vectors)
-    return StoredPassage(
-        number,
-        document.id,
-        ordinal,
-        passage.start,
-        passage.end,
-        passage.heading,
-        length,
-        hashes,
-        counts,
-        small,
-        scales,
-    )
-
-
-def _record(entry: StoredPassage, document: StoredDocument, vector: np.ndarray) -> VectorRecord:
-    collection = str(document.metadata.get("collection") or "")
-    return VectorRecord(entry.number, vector, document.id, collection, document.visible_from)
 
 
 def _refusal(document: Document, seen: set[str]) -> str:

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from retrieval import Answerer, Index
+from retrieval import Answerer, Document, Index, read_documents
 from retrieval.errors import InputError
 from retrieval.text import terms
 
@@ -52,3 +54,50 @@ def test_an_answerers_own_limits_cannot_be_widened(index: Index) -> None:
 def test_one_text_is_no_list_of_collections(index: Index) -> None:
     with pytest.raises(InputError, match="give a list of names"):
         index.search("payment", collections="policies")
+
+
+def test_a_hidden_collection_influences_nothing(index: Index, corpus: Path, tmp_path: Path) -> None:
+    """The same answers, scores and counts as from an index that never held the hidden documents."""
+    without = Index.open(tmp_path / "without")
+    entries = [entry for entry in read_documents(corpus) if isinstance(entry, Document)]
+    without.sync([entry for entry in entries if entry.metadata["collection"] != "case_notes"])
+    hidden = {"hidden_collections": {"case_notes"}}
+    for asked in (
+        CASE,
+        "T00012345 C1231",
+        "How long does a hold last?",
+        "Who approves the release of a payment?",
+        "v7",
+    ):
+        found, expected = index.search(asked, **hidden), without.search(asked)
+        assert [(hit.passage_id, hit.score) for hit in found] == [(hit.passage_id, hit.score) for hit in expected]
+        ours, theirs = Answerer(index).ask(asked, **hidden), Answerer(without).ask(asked)
+        assert ours.confidence == theirs.confidence
+        assert ours.to_dict() | {"elapsed_ms": 0} == theirs.to_dict() | {"elapsed_ms": 0}
+        *_, last = Answerer(index).stream(asked, **hidden)
+        assert last.answer is not None and last.answer.sentences == theirs.sentences
+    seen, expected_status = index.status(**hidden), without.status()
+    for name in ("documents", "passages", "vectors", "keyword_passages", "collections"):
+        assert getattr(seen, name) == getattr(expected_status, name)
+    assert (seen.bytes, seen.failures) == (0, ())
+    assert index.document_ids(**hidden) == without.document_ids()
+    assert index.collections(**hidden) == without.collections() == ("policies", "run_reports", "typologies")
+    assert index.document("case_notes/CN-2026-0001", **hidden) is None
+
+
+def test_a_kept_answer_is_not_given_to_other_eyes(index: Index) -> None:
+    answerer = Answerer(index)
+    assert answerer.ask(CASE).hits[0].metadata["collection"] == "case_notes"
+    for _ in range(2):
+        answer = answerer.ask(CASE, hidden_collections=["case_notes"])
+        assert all(hit.metadata["collection"] != "case_notes" for hit in answer.hits)
+    assert answerer.ask(CASE).cached
+
+
+def test_a_note_cannot_name_its_own_collection_or_source(tmp_path: Path) -> None:
+    note = tmp_path / "case_notes" / "CN-2026-0009.md"
+    note.parent.mkdir()
+    note.write_text("---\ncollection: policies\nsource: /etc/hosts\n---\nA hold lasts 900 hours.\n", encoding="utf-8")
+    (found,) = read_documents(tmp_path)
+    assert isinstance(found, Document)
+    assert (found.metadata["collection"], found.source) == ("case_notes", str(note))
