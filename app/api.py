@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from app import api_alerts, api_ask, api_audit, api_jobs, api_registry, api_score, errors, sign_in
+from app import api_alerts, api_ask, api_audit, api_documents, api_jobs, api_registry, api_score, errors, sign_in
 from app.access import User
 from app.access_api import allowed
 from app.api_docs import docs_page
@@ -80,6 +80,7 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     app.include_router(api_score.router(desk, metrics))
     app.include_router(api_alerts.router(desk))
     app.include_router(api_ask.router(desk, metrics))
+    app.include_router(api_documents.router(desk))
     app.include_router(api_audit.router(desk))
     app.include_router(api_jobs.router(desk))
     app.include_router(api_registry.router(desk))

@@ -86,9 +86,9 @@ class DocumentListBody(BaseModel):
     offset: int
     limit: int
     collections: list[CollectionBody]
-    passages: int
     last_sync: str
     version: str
+    failures: list["FailureBody"]
 
 
 class FailureBody(BaseModel):
@@ -99,9 +99,10 @@ class FailureBody(BaseModel):
 
 
 class UploadBody(BaseModel):
-    """What an upload became."""
+    """What an upload became; `documents` are the ids that are indexed now, one for each row of a table."""
 
-    documents: list[str] = Field(description="Ids of the documents that are indexed now.")
+    document_id: str
+    documents: list[str]
     added: int
     updated: int
     failures: list[FailureBody]
@@ -113,3 +114,35 @@ class RemovedBody(BaseModel):
     document_id: str
     deleted: int
     retrievable: int
+
+
+class SyncBody(BaseModel):
+    """How far a sync is, or what the last one did."""
+
+    running: bool
+    stage: str
+    done: int
+    total: int | None
+    message: str
+    problem: str
+    report: dict[str, int] | None
+    failures: list[FailureBody]
+
+
+class HitBody(BaseModel):
+    """One passage, `[start, end)` of its document's text."""
+
+    document_id: str
+    passage_id: str
+    source: str
+    title: str
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+class DocumentHitsBody(BaseModel):
+    """Passages, best first."""
+
+    hits: list[HitBody]
