@@ -7,7 +7,7 @@ import csv
 import io
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from app.case_pack import CasePack, case_pack
 from app.ledger_check import ChainReport, check_payment
 from app.narratives import Signed
 from app.precedents import COLLECTION as CASE_NOTES
-from app.records import Alert, AlertFilter, AlertSummary, Disposition, Precedent, iso
+from app.records import Alert, AlertFilter, AlertSummary, Disposition, iso
 
 if TYPE_CHECKING:
     from app.desk import Desk
@@ -88,10 +88,6 @@ class Cases:
             note_id=note.case_id if note is not None else None,
             hidden=hidden,
         )
-
-    def precedents(self, case: CaseFile) -> Sequence[Precedent] | None:
-        """The precedents of a case that was read; frozen now where they were not yet, None where they are hidden."""
-        return None if case.hidden else self._desk.precedents(case.alert)
 
     def claim(self, alert_id: int, user: User) -> None:
         """Takes an alert for the user; see `Decisions.claim`."""

@@ -1,28 +1,53 @@
 """One payment on the page: amount, score against threshold, reasons as signed bars, nearest closed cases."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from app.records import DECIDED, REASON_CODES, STATES, Alert, Precedent, ReasonRecord, Scored
+from app.access import User
+from app.case_accounts import Network, Timeline
+from app.cases import CaseFile
+from app.ledger import Entry
+from app.records import STATES, UNDECIDED, Alert, Precedent, ReasonRecord, Scored
 from app.ui import format as show
-
-_VERDICTS = {
-    "confirmed_fraud": "Fraud",
-    "legitimate": "Legitimate",
-    "needs_information": "Needs info",
-    "inconclusive": "Inconclusive",
-}
+from app.ui.case_record import chain_line, narrative_block, nearness, typology_block
+from app.ui.network import network_svg
+from app.ui.timeline import timeline_svg
 
 
-def case_page(alert: Alert, precedents: Sequence[Precedent] | None, problem: str = "") -> str:
+@dataclass(frozen=True)
+class CaseShown:
+    """What the page shows beside the alert itself.
+
+    Attributes:
+        case: The case as this user may see it.
+        entries: Its entries in the chain of records.
+        accounts: Timelines and linked accounts; None where they cannot be had.
+        accounts_problem: Why they cannot, in one sentence.
+        user: Who looks at it.
+    """
+
+    case: CaseFile
+    entries: Sequence[Entry]
+    accounts: tuple[tuple[Timeline, Timeline], Network] | None
+    accounts_problem: str
+    user: User
+
+
+def case_page(
+    alert: Alert, precedents: Sequence[Precedent] | None, problem: str = "", shown: CaseShown | None = None
+) -> str:
     """An opened alert.
 
     Args:
         alert: The alert.
         precedents: The nearest closed cases; None where they could not be looked up.
         problem: Why they could not, in one sentence.
+        shown: What else there is to show.
     """
     kind = alert.transaction.get("type")
     tag = f"<span class='fd-tag'>{show.plain_name(str(kind).lower())}</span>" if kind else ""
+    record = "" if shown is None else chain_line(shown.case, shown.entries)
+    narrative = "" if shown is None else narrative_block(shown.case, shown.user.may("decide"))
     return (
         f"<article class='fd-case' data-alert='{alert.id}' aria-label='Alert {alert.id}'>"
         f"<header class='fd-case-head'><div><h2>{show.money(alert.amount, alert.currency)}</h2>"
@@ -30,9 +55,49 @@ def case_page(alert: Alert, precedents: Sequence[Precedent] | None, problem: str
         f"<span class='fd-arrow' aria-label='pays'>→</span><span class='fd-id'>{show.text(alert.payee)}</span></p>"
         f"<p class='fd-soft'>{show.moment(alert.event_time)} UTC · <span class='fd-id'>"
         f"{show.text(alert.transaction_id)}</span></p></div>"
-        f"<div class='fd-case-tags'>{tag}{state_badge(alert.state)}</div></header>"
-        f"{score_block(alert)}{reasons_block(alert.reasons)}{precedents_block(precedents, problem)}"
-        f"{columns_block(alert.transaction)}{_record_line(alert)}</article>"
+        f"<div class='fd-case-tags'>{tag}{state_badge(alert.state)}{'' if shown is None else _work(alert, shown)}</div>"
+        f"</header>{score_block(alert)}{reasons_block(alert.reasons)}"
+        f"{precedents_block(precedents, problem, alert)}"
+        f"{typology_block(alert.likely, precedents is None and not problem)}"
+        f"{'' if shown is None else _accounts_block(alert, shown)}{narrative}"
+        f"{columns_block(alert.transaction)}{record}</article>"
+    )
+
+
+def _work(alert: Alert, shown: CaseShown) -> str:
+    """Who has the alert, and what one can do with it."""
+    parts = []
+    user, owner = shown.user, alert.owner
+    if owner is not None:
+        who = "you" if owner == user.name else show.text(owner)
+        parts.append(f"<span class='fd-owner' title='since {show.moment(alert.claimed_at)} UTC'>{who}</span>")
+    if user.may("decide") and alert.state in UNDECIDED:
+        if owner is None:
+            parts.append("<button type='button' class='fd-button' data-do='claim'>Claim <kbd>c</kbd></button>")
+        elif owner == user.name or user.role in ("", "lead"):
+            parts.append("<button type='button' class='fd-button' data-do='release'>Release <kbd>r</kbd></button>")
+    if not shown.case.hidden:
+        address = f"/api/alerts/{alert.id}/pack?format="
+        parts.append(
+            f"<span class='fd-links'>Case pack <a href='{address}pdf' download>PDF</a> <a href='{address}md' download>"
+            "Markdown</a></span>"
+        )
+    return "".join(parts)
+
+
+def _accounts_block(alert: Alert, shown: CaseShown) -> str:
+    if shown.accounts is None:
+        note = f"<p class='fd-note'>{show.text(shown.accounts_problem)}</p>" if shown.accounts_problem else ""
+        return f"<section><h3>Payer and payee before this payment</h3>{note}</section>" if note else ""
+    (payer, payee), web = shown.accounts
+    return (
+        "<section class='fd-past'><h3>Payer and payee before this payment</h3>"
+        f"{timeline_svg(payer, alert)}{timeline_svg(payee, alert)}"
+        "<p class='fd-key-line'><span class='fd-key'><i class='fd-key-circle' aria-hidden='true'></i>payment</span>"
+        "<span class='fd-key'><i class='fd-key-ring' aria-hidden='true'></i>between these two</span>"
+        "<span class='fd-key'><i class='fd-key-diamond' aria-hidden='true'></i>this payment</span>"
+        "<span class='fd-soft'>Amounts on a scale of powers of ten.</span></p></section>"
+        f"<section class='fd-past'><h3>Linked accounts</h3>{network_svg(web, alert)}</section>"
     )
 
 
@@ -105,18 +170,20 @@ def _reason_row(reason: ReasonRecord, largest: float) -> str:
     )
 
 
-def precedents_block(precedents: Sequence[Precedent] | None, problem: str = "") -> str:
-    """The nearest cases that were closed before this payment, with how they ended."""
+def precedents_block(
+    precedents: Sequence[Precedent] | None, problem: str = "", case: Alert | Scored | None = None
+) -> str:
+    """The nearest cases that were closed before, with how they ended and why they are near."""
     if precedents is None:
         inner = f"<p class='fd-note'>{show.text(problem or 'Closed cases could not be looked up.')}</p>"
     elif not precedents:
-        inner = "<p class='fd-none'>No case closed before this payment is near it.</p>"
+        inner = "<p class='fd-none'>No case closed before is near it.</p>"
     else:
-        inner = f"<ol class='fd-precedents'>{''.join(_precedent(item) for item in precedents)}</ol>"
+        inner = f"<ol class='fd-precedents'>{''.join(_precedent(item, case) for item in precedents)}</ol>"
     return f"<section><h3>Nearest closed cases</h3>{inner}</section>"
 
 
-def _precedent(item: Precedent) -> str:
+def _precedent(item: Precedent, case: Alert | Scored | None) -> str:
     shared = "".join(
         f"<span class='fd-tag fd-tag-strong'>same account {show.text(a)}</span>" for a in item.shared_accounts
     )
@@ -124,9 +191,10 @@ def _precedent(item: Precedent) -> str:
         f"<span class='fd-tag'>{show.plain_name(item.typology)}</span>" if item.typology not in ("", "none") else ""
     )
     amount = f" · {show.money(item.amount, item.currency)}" if item.amount is not None else ""
+    near = "" if case is None else f"<p class='fd-near'>Near because {show.text(nearness(case, item))}.</p>"
     return (
         f"<li><div class='fd-precedent-head'>{state_badge(item.outcome)}<strong>{show.text(item.title)}</strong></div>"
-        f"<blockquote>{show.text(item.quote)}</blockquote><p class='fd-soft'><span class='fd-id'>"
+        f"<blockquote>{show.quotation(item.quote)}</blockquote>{near}<p class='fd-soft'><span class='fd-id'>"
         f"{show.text(item.case_id)}</span> · closed {show.day(item.closed)}{amount} · similarity "
         f"{item.similarity:.2f} {typology}{shared}</p></li>"
     )
@@ -138,69 +206,3 @@ def columns_block(transaction: dict[str, object]) -> str:
         f"<div><dt>{show.text(name)}</dt><dd>{show.cell(value)}</dd></div>" for name, value in transaction.items()
     )
     return f"<details class='fd-columns'><summary>All columns of the payment</summary><dl>{rows}</dl></details>"
-
-
-def _record_line(alert: Alert) -> str:
-    return (
-        f"<p class='fd-soft fd-record'>Alert {alert.id}, raised {show.moment(alert.created_at)} UTC by model version "
-        f"{show.text(alert.model_version)}. Score, reasons and cases stand as they were then.</p>"
-    )
-
-
-def decision_panel(alert: Alert | None) -> str:
-    """The decision in force with its undo, or the form to decide."""
-    if alert is None:
-        return ""
-    made = alert.decision
-    if made is not None and alert.state in DECIDED:
-        return f"<section class='fd-decided' data-alert='{alert.id}'>{_made(alert)}{_decided_buttons()}</section>"
-    verdicts = "".join(
-        f"<label><input type='radio' name='decision' value='{decision}'>{state_badge(decision, label)}</label>"
-        for decision, label in _VERDICTS.items()
-    )
-    codes = "".join(_reason_codes(decision) for decision in REASON_CODES)
-    waiting = f"{_made(alert)}{_undo_button()}" if made is not None else ""
-    return (
-        f"<form class='fd-decide' data-alert='{alert.id}' aria-label='Decision on alert {alert.id}'>{waiting}"
-        f"<fieldset class='fd-verdicts'><legend class='fd-hidden'>Decision</legend>{verdicts}</fieldset>"
-        f"<button type='button' class='fd-button' data-do='next'>Next <kbd>n</kbd></button>{codes}"
-        "<div class='fd-decide-end'><input name='note' type='text' maxlength='5000' placeholder='Note (optional)' "
-        "aria-label='Note' autocomplete='off'><button type='submit' class='fd-button fd-primary' disabled>"
-        "Record decision</button></div></form>"
-    )
-
-
-def _reason_codes(decision: str) -> str:
-    """The codes that go with a decision; style.css shows them once it is chosen."""
-    options = "".join(
-        f"<label class='fd-choice'><input type='radio' name='reason' value='{code}' data-decision='{decision}'>"
-        f"<span><b>{code}</b> {show.text(label)}</span></label>"
-        for code, label in REASON_CODES[decision].items()
-    )
-    return (
-        f"<fieldset class='fd-codes fd-codes-{decision}'><legend class='fd-hidden'>Reason</legend>"
-        f"<div>{options}</div></fieldset>"
-    )
-
-
-def _made(alert: Alert) -> str:
-    made = alert.decision
-    assert made is not None
-    label = REASON_CODES.get(made.decision, {}).get(made.reason_code, "")
-    note = f"<q>{show.text(made.note)}</q>" if made.note else ""
-    return (
-        f"<p class='fd-made' role='status'>{state_badge(made.decision)} {show.text(made.reason_code)} "
-        f"{show.text(label)}"
-        f" <span class='fd-soft'>by {show.text(made.analyst)}, {show.moment(made.decided_at)} UTC</span> {note}</p>"
-    )
-
-
-def _decided_buttons() -> str:
-    return (
-        f"<div class='fd-decide-end'>{_undo_button()}"
-        "<button type='button' class='fd-button fd-primary' data-do='next'>Next alert <kbd>n</kbd></button></div>"
-    )
-
-
-def _undo_button() -> str:
-    return "<button type='button' class='fd-button' data-do='undo'>Undo decision</button>"

@@ -1,10 +1,13 @@
 """Figures, times and text as the page shows them. Everything that goes into HTML goes through here, escaped."""
 
+import re
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 NONE = "–"
+_PARAGRAPH = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*] |\d+\. ))")
+_STRONG = re.compile(r"\*\*([^*\n]+)\*\*")
 
 
 def text(value: Any) -> str:
@@ -72,6 +75,12 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}" if abs(value) >= 1 or value == 0 else f"{value:.4g}"
     return text(value)
+
+
+def quotation(words: str) -> str:
+    """A passage of a document: its words as they stand, with its strong words strong and its line breaks as spaces."""
+    paragraphs = [" ".join(part.split()) for part in _PARAGRAPH.split(words)]
+    return _STRONG.sub(r"<b>\1</b>", "\n".join(text(part) for part in paragraphs if part))
 
 
 def empty_state(title: str, detail: str, command: str = "") -> str:
