@@ -33,7 +33,7 @@ SCORE_NAMES = (
 )
 REFUSAL_NAMES = ("refusal_precision", "refusal_recall", "refusal_f1", "answer_rate")
 KIND_NAMES = tuple(f"refusal_recall_{kind}" for kind in KINDS if kind not in ("answerable", "tool"))
-METRIC_NAMES = (*SCORE_NAMES, *REFUSAL_NAMES, *KIND_NAMES, "completed_share")
+METRIC_NAMES = (*SCORE_NAMES, *REFUSAL_NAMES, *KIND_NAMES, "completed_share", "quality")
 
 
 def aggregate(trials: Sequence[Trial], scores: Scores, seed: int = 0) -> dict[str, float]:
@@ -90,8 +90,13 @@ def _latencies(found: dict[str, float], trials: Sequence[Trial]) -> None:
     found["latency_mean_seconds"] = float(seconds.mean())
 
 
+def named_interval(name: str, interval: Interval) -> dict[str, float]:
+    """A figure and its bounds by stable name."""
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
 def _put(found: dict[str, float], name: str, interval: Interval) -> None:
-    found[name], found[f"{name}_low"], found[f"{name}_high"] = interval.value, interval.low, interval.high
+    found.update(named_interval(name, interval))
 
 
 def _vector(values: Iterable[bool]) -> Vector:

@@ -19,10 +19,11 @@ from typing import Any
 import pandas as pd
 
 from eval.against import TABLE, compare_tables, earlier_table
-from eval.aggregates import METRIC_NAMES, aggregate
+from eval.aggregates import METRIC_NAMES, aggregate, named_interval
 from eval.checkpoint import Checkpoint, measurement_key
 from eval.errors import EvalInputError
 from eval.gates import Gate
+from eval.intervals import mean_interval
 from eval.judge import Judge, find_model
 from eval.judge_metrics import JUDGE_NAMES, judge_prompts, judge_trials
 from eval.measures import Embed, Scores, measures_for, score_trials
@@ -114,8 +115,9 @@ def run_rag(
             trials, scores, metrics = _measured(answerer, questions, text_of, embed, judge, kept, seed, progress)
             stale = tuple(stale_gold(questions, text_of))
             metrics["gold_passages_stale"] = float(len(stale))
-            gates = tuple(Gate(gate, least, metrics.get(gate, nan)) for gate, least in (fail_under or {}).items())
             table = _table(trials, scores)
+            metrics |= named_interval("quality", mean_interval(table["quality"].to_numpy(), seed))
+            gates = tuple(Gate(gate, least, metrics.get(gate, nan)) for gate, least in (fail_under or {}).items())
             compared = None if against is None or before is None else compare_tables(against, before, table, seed)
             worst = write_worst(trials, scores, table["quality"].to_numpy())
             report = write_report(metrics, trials, gates, stale)

@@ -18,6 +18,7 @@ _CORE = ("context_recall_by_id", "citation_precision", "citation_recall", "quote
 _ALWAYS = ("figure_correctness", "refusal_correctness", "tool_figure_recall")
 
 _MEANING = {
+    "quality": "mean of what an answer is judged by first: found, cited, exact, borne out, refused where it should",
     "context_precision_by_id": "retrieved documents that are gold",
     "context_recall_by_id": "gold documents that were retrieved",
     "context_precision_by_text": "rank of the passages that hold a gold quote",
@@ -71,7 +72,7 @@ def write_report(
     """The figures of a run in Markdown."""
     lines = ["# Quality of the assistant", "", _headline(metrics, trials), ""]
     for title, names in (
-        ("Retrieval and answers", SCORE_NAMES),
+        ("Retrieval and answers", ("quality", *SCORE_NAMES)),
         ("Refusals", (*REFUSAL_NAMES, *KIND_NAMES)),
         ("By the judge", JUDGE_NAMES),
     ):

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -221,6 +221,14 @@ def mark_ended(run_id: str, tracking_uri: str, status: str) -> None:
         MlflowClient(tracking_uri=tracking_uri).set_terminated(run_id, status)
     except MlflowException:
         logger.warning("MLflow run %s could not be marked as %s", run_id, status.lower())
+
+
+def comparison_address(tracking_uri: str, experiment_ids: Sequence[str], run_ids: Sequence[str]) -> str:
+    """Where MLflow's page shows runs beside each other; behind its own server's address where the store is a file."""
+    chosen = urlencode({"runs": json.dumps(list(run_ids)), "experiments": json.dumps(list(experiment_ids))})
+    if tracking_uri.startswith(("http://", "https://")):
+        return f"{tracking_uri.rstrip('/')}/#/compare-runs?{chosen}"
+    return f"http://127.0.0.1:5000/#/compare-runs?{chosen} (with: mlflow ui --backend-store-uri {tracking_uri})"
 
 
 def latest_runs(*, tracking_uri: str, experiment: str, tags: Mapping[str, str], most: int = 20) -> list[Run]:
