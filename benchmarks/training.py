@@ -31,20 +31,13 @@ WINDOWS = ("1d", "7d", "30d")
 
 def classical_features(frame: pd.DataFrame, schema: TransactionSchema) -> pd.DataFrame:
     """The baseline's features, shape (rows, 15), float32."""
-    table = FeatureTable(read_keys([frame], schema), schema)
-    keys = table.keys
     wanted = {"payer": ("count", "mean"), "payee": ("count", "fraud_share")}
     places = {
         role: tuple(BLOCK.index((kind, window)) for kind in kinds for window in WINDOWS)
         for role, kinds in wanted.items()
     }
-    out = np.empty((len(frame), 15), np.float32)
-    out[:, 0] = keys.cents / 100.0
-    out[:, 1], out[:, 2] = keys.times // 3600 % 24, (keys.times // 86_400 + 3) % 7
-    rows = len(table)
-    table._walk(table._by_payer, keys.payees, keys.payee_count, places["payer"], 0, rows, 3, out)
-    table._walk(table._by_payee, keys.payers, keys.payer_count, places["payee"], 0, rows, 9, out)
-    return pd.DataFrame(out)
+    table = FeatureTable(read_keys([frame], schema), schema, places["payer"], places["payee"])
+    return pd.DataFrame(table.rows(0, len(table)))
 
 
 def plain_trees(

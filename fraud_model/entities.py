@@ -130,16 +130,17 @@ def codes_of(columns: Sequence["pd.Series[Any]"]) -> Codes:
 
     A missing id is an entity of its own in every row: an unknown account has no history.
     """
-    kinds = {_kind(column) for column in columns if len(column)}
-    if len(kinds) > 1:  # numbers here and text there: the text is what both can be
-        columns = [_as_text(column) for column in columns]
-    column = columns[0] if len(columns) == 1 else pd.concat(columns, ignore_index=True)
-    if _kind(column) == "integer" and len(column) and not column.hasnans:
-        values = column.to_numpy()
-        low, high = int(values.min()), int(values.max())
+    columns = [column for column in columns if len(column)] or list(columns[:1])
+    kinds = {_kind(column) for column in columns}
+    if kinds == {"integer"} and not any(_has_gaps(column) for column in columns):
+        values = _joined([column.to_numpy() for column in columns])
+        low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         if high - low < max(4 * len(values), 1024) and high < 1 << 62:
             values = values if values.dtype.kind == "i" else values.astype(np.int64)
             return Codes(np.ascontiguousarray(values), low, high - low + 1)
+    if len(kinds) > 1:  # numbers here and text there: the text is what both can be
+        columns = [_as_text(column) for column in columns]
+    column = columns[0] if len(columns) == 1 else pd.concat(columns, ignore_index=True)
     codes, unique = pd.factorize(column, use_na_sentinel=True)
     count = len(unique)
     missing = np.flatnonzero(codes < 0)
@@ -182,14 +183,22 @@ def labels_of(frame: pd.DataFrame, schema: TransactionSchema) -> Array:
 
 def _times_of(frames: Sequence[pd.DataFrame], schema: TransactionSchema) -> tuple[Array, int]:
     """Times and how many of their units make a second; timestamps of a single frame are used in place."""
-    if len(frames) == 1 and schema.step_seconds is None:
-        column = _column(frames[0], schema.time, schema)
-        unit = _unit(column)
-        if unit is not None:
-            times = np.ascontiguousarray(column.array.view("i8"))
-            if not times.size or int(times.min()) != _NO_TIME:
-                return times, _TICKS[unit]
-    return _joined([schema.times(frame) for frame in frames]), 1
+    parts = [_stamps(frame, schema) or (schema.times(frame), 1) for frame in frames]
+    if len(parts) == 1:
+        return parts[0]
+    return _joined([times // ticks for times, ticks in parts]), 1
+
+
+def _stamps(frame: pd.DataFrame, schema: TransactionSchema) -> tuple[Array, int] | None:
+    """A column of timestamps as it lies in memory, and its ticks a second; None where it has to be read first."""
+    if schema.step_seconds is not None:
+        return None
+    column = _column(frame, schema.time, schema)
+    unit = _unit(column)
+    if unit is None:
+        return None
+    times = np.ascontiguousarray(column.array.view("i8"))
+    return (times, _TICKS[unit]) if not times.size or int(times.min()) != _NO_TIME else None
 
 
 def _unit(column: "pd.Series[Any]") -> str | None:
@@ -208,6 +217,10 @@ def _column(frame: pd.DataFrame, name: str, schema: TransactionSchema) -> "pd.Se
 
 def _joined(parts: Sequence[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _has_gaps(column: "pd.Series[Any]") -> bool:
+    return not isinstance(column.dtype, np.dtype) and column.hasnans  # plain integers have no room for a gap
 
 
 def _kind(column: "pd.Series[Any]") -> str:

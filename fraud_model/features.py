@@ -97,17 +97,32 @@ class FeatureTable:
     """Keys sorted once by payer and by payee, from which the features of any range of rows can be taken.
 
     Taking them chunk by chunk gives bit for bit what taking them at once gives.
+
+    Args:
+        keys: Of all the rows, history included.
+        schema: Which column is what.
+        payer_places: Features of payers, as places in `definitions.BLOCK`; by default those that models use.
+        payee_places: Features of payees.
     """
 
-    def __init__(self, keys: Keys, schema: TransactionSchema) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        schema: TransactionSchema,
+        payer_places: tuple[int, ...] | None = None,
+        payee_places: tuple[int, ...] | None = None,
+    ) -> None:
         self.keys = keys
         self.schema = schema
+        of_payers = PAYER_PLACES if payer_places is None else payer_places
+        of_payees = PAYEE_PLACES if payee_places is None else payee_places
         by_time = time_order(keys.times)
-        column = len(ROW_FEATURES)
         payers, payees = group(keys.payers, by_time), group(keys.payees, by_time)
+        column = len(ROW_FEATURES)
+        self._width = column + len(of_payers) + len(of_payees)
         self._sides = (
-            Side(payers, keys.payees, PAYER_PLACES, column, with_row=True),
-            Side(payees, keys.payers, PAYEE_PLACES, column + len(PAYER_PLACES)),
+            Side(payers, keys.payees, of_payers, column, with_row=True),
+            Side(payees, keys.payers, of_payees, column + len(of_payers)),
         )
 
     def __len__(self) -> int:
@@ -124,8 +139,7 @@ class FeatureTable:
         Returns:
             Shape (last - first, features), float32, C order.
         """
-        window_count = len(ROW_FEATURES) + len(PAYER_PLACES) + len(PAYEE_PLACES)
-        out = np.empty((last - first, window_count + len(own_columns)), np.float32)
+        out = np.empty((last - first, self._width + len(own_columns)), np.float32)
         delay = self.schema.label_delay_seconds
 
         def write(task: tuple[Side, tuple[int, int]]) -> None:
@@ -140,7 +154,7 @@ class FeatureTable:
             with ThreadPoolExecutor(_cores()) as pool:
                 deque(pool.map(write, tasks), maxlen=0)
         for offset, values in enumerate(own_columns):
-            out[:, window_count + offset] = values
+            out[:, self._width + offset] = values
         return out
 
 

@@ -6,7 +6,7 @@ gathered, each loop of `fraud_model.kernel` writes its features, and these are s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -58,7 +58,7 @@ class Side:
         bounds = np.unique(np.minimum(bounds, starts.size - 1))
         return [(int(low), int(high)) for low, high in pairwise(bounds)]
 
-    @cached_property
+    @property
     def plan(self) -> "Plan":
         """Which loop writes into which column."""
         return Plan.of(self.places, 3 if self.with_row else 0)
@@ -95,7 +95,8 @@ class Plan:
     latest: Array | None
 
     @classmethod
-    def of(cls, places: Sequence[int], offset: int) -> "Plan":
+    @cache
+    def of(cls, places: tuple[int, ...], offset: int) -> "Plan":
         """The plan for features given as places in `definitions.BLOCK`, the first of them in column `offset`."""
         column = {BLOCK[place]: offset + number for number, place in enumerate(places)}
 
