@@ -19,7 +19,7 @@ from retrieval.cache import AnswerCache, answer_key
 from retrieval.errors import InputError, ModelUnavailable
 from retrieval.evidence import gather, read_question
 from retrieval.filters import restrict
-from retrieval.gate import judge
+from retrieval.gate import Limits, judge
 from retrieval.hostile import without_instructions
 from retrieval.index import Index
 from retrieval.llm import SELECTION, Usage, make_chat_model, ollama_chat_model, stream_ollama
@@ -71,6 +71,9 @@ class Answerer:
         tracking_artifacts: str | None = None,
         tracing: bool = True,
         cache: int = CACHED_ANSWERS,
+        passages: int = PASSAGES,
+        per_document: int = PER_DOCUMENT,
+        limits: Limits | None = None,
     ) -> None:
         """Prepare; nothing is loaded or connected yet.
 
@@ -86,15 +89,21 @@ class Answerer:
             tracking_artifacts: Where the experiment of traces keeps artifacts, if it has to be made.
             tracing: Whether to send traces there.
             cache: Answers kept for the same question over the same documents; 0 for none.
+            passages: How many the evidence is taken from.
+            per_document: Of one document at most so many.
+            limits: How much evidence the gate asks for.
 
         Raises:
-            InputError: If `llm`, the address or the prompt is malformed.
+            InputError: If `llm`, the address or the prompt is malformed, or a number is below 1.
         """
+        if passages < 1 or per_document < 1:
+            raise InputError(f"passages ({passages}) and per_document ({per_document}) must be 1 or more")
         self.index = index
         self.llm = llm
         self.collections = None if collections is None else frozenset(collections)
         restrict(None, collections)
         self.cache = AnswerCache(cache)
+        self._passages, self._per_document, self._limits = passages, per_document, limits or Limits()
         self.tracer = Tracer(tracking_uri, artifact_location=tracking_artifacts) if tracking_uri and tracing else None
         self._prompts = PromptRegistry(tracking_uri) if tracking_uri and prompt is None else None
         self._prompt = Prompt(default_prompt().system, prompt) if isinstance(prompt, str) else prompt
@@ -110,6 +119,23 @@ class Answerer:
         self._after: Runnable[Turn, Answer] = RunnableLambda(self._finish, name="cite_and_check")
         speak: Runnable[Turn, Turn] = RunnableLambda(self._timed("model", self._speak), name="model")
         self.chain: Runnable[Turn, Answer] = self._before | speak | self._after
+
+    def settings(self) -> dict[str, str | int | float]:
+        """Everything that decides an answer, by name, for the record of a measurement."""
+        index = self.index.status()
+        limits = {f"gate_{name}": value for name, value in vars(self._limits).items()}
+        return {
+            "answerer": self.llm,
+            "passages": self._passages,
+            "per_document": self._per_document,
+            "dense_weight": self.index.dense_weight,
+            "embedding_model": index.embedding_model,
+            "chunking": index.chunking,
+            "prompt_version": (
+                self._prompt or (self._prompts.current() if self._prompts else default_prompt())
+            ).version,
+            **limits,
+        }
 
     def ask(
         self,
@@ -193,8 +219,7 @@ class Answerer:
         if found is None:
             return None
         answer = replace(found, elapsed_ms=(time.perf_counter() - state.begun) * 1000, cached=True)
-        self._trace(state, answer)
-        return answer
+        return replace(answer, trace_id=self._trace(state, answer), prompt_tokens=0, completion_tokens=0)
 
     def _timed(self, name: str, work: Callable[[Turn], Turn]) -> Callable[[Turn], Turn]:
         def run(state: Turn) -> Turn:
@@ -211,11 +236,12 @@ class Answerer:
     def _search(self, state: Turn) -> Turn:
         if not state.question:
             return state
-        hits = self.index.search(state.question, PASSAGES, state.as_of, state.where, per_document=PER_DOCUMENT)
+        count = self._passages
+        hits = self.index.search(state.question, count, state.as_of, state.where, per_document=self._per_document)
         if hits and hits[0].named:
             # About a case, an account, a payment: only what names it can answer, and a named document is read whole.
             least = OWN_DOCUMENT if hits[0].named >= OWN_DOCUMENT else 1.0
-            hits = self.index.search(state.question, 2 * PASSAGES, state.as_of, state.where, per_document=2 * PASSAGES)
+            hits = self.index.search(state.question, 2 * count, state.as_of, state.where, per_document=2 * count)
             hits = [hit for hit in hits if hit.named >= least]
         return replace(state, hits=tuple(hits))
 
@@ -224,7 +250,7 @@ class Answerer:
             return state
         question = read_question(self.index, state.question, state.as_of, state.where)
         evidence = gather(question, state.hits)
-        verdict = judge(question, evidence)
+        verdict = judge(question, evidence, self._limits)
         return replace(state, evidence=tuple(evidence), verdict=verdict, selected=tuple(select(question, evidence)))
 
     def _compose(self, state: Turn) -> Turn:
@@ -272,7 +298,14 @@ class Answerer:
                 f"{self.llm} read only {usage.prompt_tokens} tokens of the evidence: its context is too small, "
                 "so the answer may miss something.",
             )
-        return replace(state, said=said, answerer=self.llm, notices=notices)
+        return replace(
+            state,
+            said=said,
+            answerer=self.llm,
+            notices=notices,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+        )
 
     def _fall_back(self, state: Turn, reason: str) -> Turn:
         assert self._fallback is not None
@@ -287,9 +320,10 @@ class Answerer:
         # What the extractive answerer said in place of a failing model is not what the model would say next time.
         if state.key is not None and answer.answerer == self.llm:
             self.cache.put(state.key, answer)
-        if self.tracer is not None:
-            self._trace(replace(state, steps=(*state.steps, check_step(begun, answer))), answer)
-        return answer
+        if self.tracer is None:
+            return answer
+        trace_id = self._trace(replace(state, steps=(*state.steps, check_step(begun, answer))), answer)
+        return replace(answer, trace_id=trace_id)
 
     def _traced(self, state: Turn, work: Callable[[], Result]) -> Result:
         """Run a part of the chain; a failure is traced and goes on."""
@@ -299,6 +333,6 @@ class Answerer:
             self._trace(state, None, f"{type(problem).__name__}: {problem}")
             raise
 
-    def _trace(self, state: Turn, answer: Answer | None, error: str = "") -> None:
-        if self.tracer is not None:
-            self.tracer.record(whole_step(state, answer, error), state.steps)
+    def _trace(self, state: Turn, answer: Answer | None, error: str = "") -> str:
+        """The id of the trace; empty where none is sent."""
+        return "" if self.tracer is None else self.tracer.record(whole_step(state, answer, error), state.steps)

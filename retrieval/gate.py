@@ -80,6 +80,25 @@ _DENIAL = re.compile(
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How much evidence the gate asks for; see the constants of the same names.
+
+    Attributes:
+        answered: Probability from which a question counts as answered.
+        partial: Probability from which it counts as partly answered.
+        most_missing: Share of the question's weight that may be missing in a whole answer.
+        refused_missing: Share that may be missing in any answer.
+        refused_named: The same for a question about a named case or account.
+    """
+
+    answered: float = ANSWERED
+    partial: float = PARTIAL
+    most_missing: float = MOST_MISSING
+    refused_missing: float = REFUSED_MISSING
+    refused_named: float = REFUSED_NAMED
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the gate says.
 
@@ -94,28 +113,31 @@ class Verdict:
     missing: tuple[str, ...]
 
 
-def judge(question: Question, evidence: Sequence[EvidenceSentence]) -> Verdict:
+def judge(question: Question, evidence: Sequence[EvidenceSentence], limits: Limits | None = None) -> Verdict:
     """Weigh the evidence for a question.
 
     Args:
         question: From `retrieval.evidence.read_question`.
         evidence: From `retrieval.evidence.gather`, best first.
+        limits: How much evidence is asked for; the defaults where None.
     """
     if not evidence or not question.weights:
         return Verdict(0.0, "not_in_documents", tuple(words(question.text)) if not evidence else ())
     if question.named and not any(entry.hit.named for entry in evidence):
         return Verdict(0.0, "not_in_documents", tuple(name.upper() for name in question.named))
+    limits = limits or Limits()
     value = float(signals(question, evidence) @ WEIGHTS + BIAS)
     probability = float(1 / (1 + np.exp(-value)))
     missing = _missing(question, evidence)
     share = sum(missing.values()) / max(sum(_content(question).values()), 1e-9)
     if question.named:  # what was named is there; how much of the rest is, the wording of a note tells badly
-        refused = share >= REFUSED_NAMED and _asked_for(question) <= missing.keys()
-        probability = probability * PARTIAL if refused else PARTIAL + (1 - PARTIAL) * probability
-        whole = probability >= ANSWERED
+        refused = share >= limits.refused_named and _asked_for(question) <= missing.keys()
+        least = limits.partial
+        probability = probability * least if refused else least + (1 - least) * probability
+        whole = probability >= limits.answered
     else:
-        refused = share >= REFUSED_MISSING or probability < PARTIAL
-        whole = probability >= ANSWERED and share < MOST_MISSING
+        refused = share >= limits.refused_missing or probability < limits.partial
+        whole = probability >= limits.answered and share < limits.most_missing
     status: Status = "not_in_documents" if refused else "answered" if whole else "partial"
     return Verdict(probability, status, _as_written(question, missing))
 

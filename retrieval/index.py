@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from retrieval.chunking import Chunking
 from retrieval.documents import Document, ReadFailure
 from retrieval.embedding import Embedding
 from retrieval.errors import IndexMismatch, InputError
@@ -19,6 +20,7 @@ from retrieval.progress import ProgressCallback
 from retrieval.reader import IndexReader
 from retrieval.records import SyncReport
 from retrieval.rows import TERMS, same_terms
+from retrieval.search import DENSE_WEIGHT
 from retrieval.store import Store, current_generation, next_generation, remove_other_generations, switch_generation
 from retrieval.sync import Sync, delete_documents
 
@@ -27,9 +29,26 @@ class Index(IndexReader):
     """An open index; make one with `Index.open`. Safe to share between threads."""
 
     def __init__(
-        self, path: Path, store: Store, embedding: Embedding, *, chroma_url: str | None, read_only: bool, masking: bool
+        self,
+        path: Path,
+        store: Store,
+        embedding: Embedding,
+        *,
+        chroma_url: str | None,
+        read_only: bool,
+        masking: bool,
+        chunking: Chunking | None = None,
+        dense_weight: float = DENSE_WEIGHT,
     ) -> None:
-        super().__init__(path, store, embedding, chroma_url=chroma_url, read_only=read_only)
+        super().__init__(
+            path,
+            store,
+            embedding,
+            chroma_url=chroma_url,
+            read_only=read_only,
+            chunking=chunking,
+            dense_weight=dense_weight,
+        )
         self._masking = masking
         self._lock = WriterLock(path)
 
@@ -42,6 +61,8 @@ class Index(IndexReader):
         chroma_url: str | None = None,
         read_only: bool = False,
         masking: bool = True,
+        chunking: Chunking | None = None,
+        dense_weight: float = DENSE_WEIGHT,
     ) -> "Index":
         """Open an index folder, made where absent; neither a model nor Chroma is loaded yet.
 
@@ -53,11 +74,15 @@ class Index(IndexReader):
             chroma_url: Address of a Chroma server; None for an embedded one inside the folder.
             read_only: Never write; the folder must exist.
             masking: Hide card numbers, IBANs, email addresses and phone numbers in what is written.
+            chunking: How documents are cut, for an index of its own; None for the way that every desk has.
+            dense_weight: Weight of meaning beside words, see `retrieval.search.fuse`; 0 or more.
 
         Raises:
-            InputError: If the folder cannot be used.
+            InputError: If the folder cannot be used, or the weight is negative.
             IndexMismatch: If it is in a format that this version does not read.
         """
+        if dense_weight < 0:
+            raise InputError(f"dense_weight must be 0 or more, not {dense_weight:g}")
         folder = Path(path).expanduser()
         generation = current_generation(folder)
         if generation is None:
@@ -73,7 +98,16 @@ class Index(IndexReader):
             switch_generation(folder, generation)
         recorded = store.manifest.setting("embedding_model_path")
         embedding = Embedding(embedding_model or recorded)
-        return cls(folder, store, embedding, chroma_url=chroma_url, read_only=read_only, masking=masking)
+        return cls(
+            folder,
+            store,
+            embedding,
+            chroma_url=chroma_url,
+            read_only=read_only,
+            masking=masking,
+            chunking=chunking,
+            dense_weight=dense_weight,
+        )
 
     def __enter__(self) -> "Index":
         return self

@@ -126,9 +126,11 @@ class Usage:
 
     Attributes:
         prompt_tokens: Tokens of the prompt that the server says it read; None where it does not say.
+        completion_tokens: Tokens that it says it wrote; None where it does not say.
     """
 
     prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 def stream_ollama(
@@ -150,6 +152,7 @@ def stream_ollama(
                     raise TimeoutError
                 if isinstance(chunk, AIMessageChunk) and chunk.usage_metadata:
                     usage.prompt_tokens = chunk.usage_metadata.get("input_tokens")
+                    usage.completion_tokens = chunk.usage_metadata.get("output_tokens")
                 if piece := str(chunk.text):
                     said = True
                     yield piece

@@ -18,7 +18,7 @@ from retrieval.errors import InputError, RetrievalError
 from retrieval.filters import matches, restrict
 from retrieval.manifest import StoredDocument
 from retrieval.records import Hit, IndexStatus
-from retrieval.search import Searcher
+from retrieval.search import DENSE_WEIGHT, Searcher
 from retrieval.store import Store, bytes_on_disk, current_generation
 
 NO_COLLECTION = "other"
@@ -29,13 +29,22 @@ class IndexReader:
     """What can be asked of an open index. Safe to share between threads."""
 
     def __init__(
-        self, path: Path, store: Store, embedding: Embedding, *, chroma_url: str | None, read_only: bool
+        self,
+        path: Path,
+        store: Store,
+        embedding: Embedding,
+        *,
+        chroma_url: str | None,
+        read_only: bool,
+        chunking: Chunking | None = None,
+        dense_weight: float = DENSE_WEIGHT,
     ) -> None:
         self.path = path
         self.read_only = read_only
         self._asked = embedding
         self._chroma_url = chroma_url
-        self._chunking = Chunking()
+        self._chunking = chunking or Chunking()
+        self.dense_weight = dense_weight
         self._guard = threading.RLock()
         self._store = store
         self._searcher = self._make_searcher(store)
@@ -193,4 +202,4 @@ class IndexReader:
     def _make_searcher(self, store: Store) -> Searcher:
         recorded = store.manifest.setting("embedding_model_path")
         same = recorded is None or store.manifest.setting("embedding_model") == self._asked.fingerprint
-        return Searcher(store, self._asked if same else Embedding(recorded), self._chunking)
+        return Searcher(store, self._asked if same else Embedding(recorded), self._chunking, self.dense_weight)

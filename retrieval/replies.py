@@ -50,6 +50,9 @@ class Answer:
         index_version: Version of the index that answered.
         prompt_version: Version of the prompt, see `Prompt.version`.
         cached: Whether it was kept from an earlier asking.
+        trace_id: Of its trace in MLflow; empty where none is sent.
+        prompt_tokens: What the chat model read, as its server says; 0 where none was asked, None where it does not say.
+        completion_tokens: What it wrote, likewise.
     """
 
     answer: str
@@ -63,6 +66,9 @@ class Answer:
     index_version: str = ""
     prompt_version: str = ""
     cached: bool = False
+    trace_id: str = ""
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of the command line and the HTTP interface; `notices` only where there are any."""

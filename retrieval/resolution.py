@@ -63,6 +63,8 @@ def _answer(
         confidence=round(turn.verdict.probability, 4),
         index_version=turn.index_version,
         prompt_version=turn.prompt.version,
+        prompt_tokens=turn.prompt_tokens,
+        completion_tokens=turn.completion_tokens,
     )
 
 

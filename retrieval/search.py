@@ -66,10 +66,13 @@ class Scored:
 class Searcher:
     """Searches one store; keeps its view until the store's version changes."""
 
-    def __init__(self, store: Store, embedding: Embedding, chunking: Chunking) -> None:
+    def __init__(
+        self, store: Store, embedding: Embedding, chunking: Chunking, dense_weight: float = DENSE_WEIGHT
+    ) -> None:
         self._store = store
         self.embedding = embedding
         self._chunking = chunking
+        self._dense_weight = dense_weight
         self._view: View | None = None
         self._lock = threading.RLock()
 
@@ -131,7 +134,7 @@ class Searcher:
         rows = [int(p) for p in order if int(view.keyword.numbers[p]) in stored]
         held = [stored[int(view.keyword.numbers[p])] for p in rows]
         cosines = window_cosines(vector, held)
-        fused = fuse(keyword[rows], dense_scores(cosines), float(keyword.max()))
+        fused = fuse(keyword[rows], dense_scores(cosines), float(keyword.max()), self._dense_weight)
         scored = [
             Scored(entry, p, int(view.owners[p]), float(fused[i]), bonus.get(p, 0.0), cosines[i])
             for i, (p, entry) in enumerate(zip(rows, held, strict=True))
@@ -159,14 +162,14 @@ def query_weights(wording: str) -> dict[str, float]:
     return {name: float(count) for name, count in Counter(found).items()} | dict.fromkeys(pairs(found), PAIR_WEIGHT)
 
 
-def fuse(keyword: np.ndarray, dense: np.ndarray, best_keyword: float) -> np.ndarray:
+def fuse(keyword: np.ndarray, dense: np.ndarray, best_keyword: float, dense_weight: float = DENSE_WEIGHT) -> np.ndarray:
     """Weighted sum of the two scores, in [0, 1].
 
     The keyword score is scaled by the best of this question, since BM25 has no scale of its own; cosines have one, and
     keep it: scaling them over the candidates would make the least bad passage look perfect.
     """
     left = keyword / best_keyword if best_keyword > 0 else np.zeros(len(keyword))
-    return np.asarray(np.clip((left + DENSE_WEIGHT * dense) / (1 + 2 * DENSE_WEIGHT), 0, 1))
+    return np.asarray(np.clip((left + dense_weight * dense) / (1 + 2 * dense_weight), 0, 1))
 
 
 def _top(scores: np.ndarray, count: int) -> list[int]:

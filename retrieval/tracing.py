@@ -74,15 +74,18 @@ class Tracer:
         self._experiment = experiment
         self._artifact_location = artifact_location
         self._experiment_id: str | None = None
-        self._waiting: queue.Queue[tuple[Step, Sequence[Step]]] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[tuple[bytes, Step, Sequence[Step]]] = queue.Queue(WAITING)
         self._worker: threading.Thread | None = None
         self._lock = threading.Lock()
         self._paused_until = 0.0
         self.dropped = 0
         self.sent = 0
 
-    def record(self, whole: Step, steps: Sequence[Step]) -> None:
+    def record(self, whole: Step, steps: Sequence[Step]) -> str:
         """Hand over a finished question; returns at once.
+
+        Returns:
+            The id that the trace will have; empty where it is dropped at once.
 
         Args:
             whole: The question and its answer, as the root span.
@@ -93,10 +96,13 @@ class Tracer:
                 self._worker = threading.Thread(target=self._work, name="traces", daemon=True)
                 self._worker.start()
                 atexit.register(self.flush, EXIT_SECONDS)
+        key = secrets.token_bytes(16)
         try:
-            self._waiting.put_nowait((whole, tuple(steps)))
+            self._waiting.put_nowait((key, whole, tuple(steps)))
         except queue.Full:
             self.dropped += 1
+            return ""
+        return _trace_id(key)
 
     def flush(self, seconds: float = 10.0) -> bool:
         """Wait until everything handed over is sent or dropped; False if that took longer."""
@@ -109,12 +115,12 @@ class Tracer:
 
     def _work(self) -> None:
         while True:
-            whole, steps = self._waiting.get()
+            key, whole, steps = self._waiting.get()
             try:
                 if time.monotonic() < self._paused_until:
                     self.dropped += 1
                 else:
-                    self._send(whole, steps)
+                    self._send(key, whole, steps)
                     self.sent += 1
             except Exception as problem:
                 self.dropped += 1
@@ -124,7 +130,7 @@ class Tracer:
             finally:
                 self._waiting.task_done()
 
-    def _send(self, whole: Step, steps: Sequence[Step]) -> None:
+    def _send(self, key: bytes, whole: Step, steps: Sequence[Step]) -> None:
         from mlflow import MlflowClient
         from mlflow.entities import TraceInfo, TraceLocation, TraceState
 
@@ -134,8 +140,7 @@ class Tracer:
         if self._experiment_id is None:
             client = MlflowClient(tracking_uri=self.tracking_uri)
             self._experiment_id = _experiment_id(client, self._experiment, self._artifact_location)
-        key = secrets.token_bytes(16)
-        trace_id = f"tr-{key.hex()}"
+        trace_id = _trace_id(key)
         sender = TracingClient(self.tracking_uri)
         sender.start_trace(
             TraceInfo(
@@ -151,6 +156,10 @@ class Tracer:
             )
         )
         sender.log_spans(self._experiment_id, _spans(key, trace_id, whole, steps))
+
+
+def _trace_id(key: bytes) -> str:
+    return f"tr-{key.hex()}"
 
 
 def _experiment_id(client: Any, name: str, artifact_location: str | None) -> str:

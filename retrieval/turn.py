@@ -38,6 +38,8 @@ class Turn:
         answerer: Who said it.
         notices: For the reader of the answer.
         steps: Finished ones, for the trace.
+        prompt_tokens: See `Answer`.
+        completion_tokens: See `Answer`.
     """
 
     question: str
@@ -56,6 +58,8 @@ class Turn:
     answerer: str = "extractive"
     notices: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
 
 
 _KINDS = {"search": "RETRIEVER", "gate": "EVALUATOR", "model": "CHAT_MODEL"}
