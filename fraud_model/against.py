@@ -28,7 +28,8 @@ from fraud_model.standing import DECIDING, Compared
 
 _LOG = logging.getLogger(__name__)
 ALL = "all payments"
-_MOST_TRAIN_ROWS = 50_000
+RECENT_DAYS = 7
+"""Days at the end of training whose features are held against the champion's reference sample."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Against:
         slices: The same by the key of the part.
         compared: What promotion looks at.
         known: The champion's description.
-        shifts: How far the challenger's training features have moved from the champion's reference sample.
+        shifts: How far features of the last days of training have moved from the champion's reference sample.
     """
 
     version: str
@@ -100,9 +101,9 @@ def against_champion(registry: Registry, prepared: Prepared, found: Evaluation) 
     saw_rows = datetime.fromisoformat(stored.description.trained_until).timestamp() > split.validation_start
     moved: tuple[Shift, ...] = ()
     if same:
-        train = prepared.features[split.train]
-        sample = train.iloc[:: -(-len(train) // _MOST_TRAIN_ROWS)]
-        moved = tuple(shifts(stored.read_reference(), sample, prepared.schema.categorical))
+        # As long as the champion's reference: the first days of a history have counts that are small by themselves.
+        last = prepared.features[split.train & (prepared.times >= split.train_end - RECENT_DAYS * DAY_SECONDS)]
+        moved = tuple(shifts(stored.read_reference(), last, prepared.schema.categorical))
     return ChampionCheck(
         Against(
             version=champion.version,

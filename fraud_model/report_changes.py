@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fraud_model.against import Against, ChampionCheck
+from fraud_model.against import RECENT_DAYS, Against, ChampionCheck
 from fraud_model.evaluation import Evaluation
 from fraud_model.intervals import Comparison
 from fraud_model.model_file import ModelDescription
@@ -45,6 +45,7 @@ def changes(
         *_data(version, against.known, against.version, prepared, found),
         "",
         *_better_and_worse(version, against, found),
+        *_why(version, against, prepared, found, settings),
     ]
 
 
@@ -55,13 +56,17 @@ def drift(check: ChampionCheck) -> list[str]:
         return []
     moved = [shift for shift in against.shifts if shift.psi > MOVED_ABOVE]
     watched = [shift for shift in against.shifts if WATCH_FROM <= shift.psi <= MOVED_ABOVE]
+    furthest = ", ".join(f"{shift.feature} ({shift.psi:.2f})" for shift in moved[:5])
     lines = [
         "## Drift of the training data",
         "",
-        f"Against the reference sample of version {against.version}, {len(moved)} of {len(against.shifts)} features "
-        f"have moved (population stability index above {MOVED_ABOVE:g}) and {len(watched)} are to be watched "
-        f"({WATCH_FROM:g} to {MOVED_ABOVE:g})."
-        + (f" The furthest: {', '.join(f'{s.feature} ({s.psi:.2f})' for s in moved[:5])}." if moved else ""),
+        f"The last {RECENT_DAYS} days of training are held against the reference sample of version {against.version} "
+        f"(payments from {against.known.validated_from[:10]} until {against.known.validated_until[:10]}). Of "
+        f"{len(against.shifts)} features {len(moved)} have moved (population stability index above {MOVED_ABOVE:g}), "
+        f"{len(watched)} are to be watched ({WATCH_FROM:g} to {MOVED_ABOVE:g})."
+        + (f" The furthest: {furthest}." if moved else ""),
+        "",
+        "Features that count everything since the first payment move by themselves while the history is short.",
         "",
         "| feature | index | verdict | median before | median now |",
         "|---|---|---|---|---|",
@@ -96,16 +101,29 @@ def _verdict(version: str, against: Against) -> list[str]:
 
 
 def _settings(version: str, against: Against, settings: Mapping[str, Any]) -> list[str]:
-    known = against.known.details.get("settings")
-    if known is None:
-        return [f"- Settings: those of version {against.version} were not kept, so they cannot be compared."]
-    listed = []
-    for name in sorted({*known, *settings} - {*_NO_SETTING}):
-        before, after = str(known.get(name, "not set")), str(settings.get(name, "not set"))
-        if before != after:
-            listed.append(f"{name.replace('_', ' ')} from {before} to {after}")
+    listed = changed_settings(against.known, settings)
     text = "; ".join(listed) if listed else f"the same as in version {against.version}"
     return [f"- Settings of version {version}: {text}."]
+
+
+def changed_settings(known: ModelDescription, settings: Mapping[str, Any]) -> list[str]:
+    """What is set otherwise than in a stored model, in words; of an older model, as far as its settings were kept."""
+    kept = known.details.get("settings")
+    before = kept if kept is not None else {"seed": known.details.get("seed"), **known.details.get("parameters", {})}
+    names = {*before, *settings} if kept is not None else {*before} & {*settings}
+    listed = []
+    for name in sorted(names - {*_NO_SETTING}):
+        old, new = _plain(before.get(name, "not set")), _plain(settings.get(name, "not set"))
+        if old != new:
+            listed.append(f"{name.replace('_', ' ')} from {old} to {new}")
+    return listed
+
+
+def _plain(value: Any) -> str:
+    try:
+        return f"{float(value):g}"
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def _features(version: str, against: Against, prepared: Prepared) -> list[str]:
@@ -127,7 +145,8 @@ def _data(version: str, known: ModelDescription, champion: str, prepared: Prepar
     for name, words in (("train_rows", "Training payments"), ("train_frauds", "Frauds in training")):
         if name in known.metrics:
             lines.append(
-                f"- {words}: {known.metrics[name]:,.0f} in version {champion}, {metrics[name]:,.0f} in {version}."
+                f"- {words}: {known.metrics[name]:,.0f} in version {champion}, "
+                f"{metrics[name]:,.0f} in version {version}."
             )
     if "base_rate" in known.metrics:
         lines.append(
@@ -138,6 +157,7 @@ def _data(version: str, known: ModelDescription, champion: str, prepared: Prepar
 
 
 def _better_and_worse(version: str, against: Against, found: Evaluation) -> list[str]:
+    named = _names(found)
     lines = [
         f"## Where version {version} is better and worse than version {against.version}",
         "",
@@ -156,7 +176,6 @@ def _better_and_worse(version: str, against: Against, found: Evaluation) -> list
             f"- In its own training run, on payments from {against.known.validated_from[:10]} until "
             f"{against.known.validated_until[:10]}, version {against.version} was measured with {', '.join(own)}."
         )
-    named = {row.key: f"{row.by} {row.name}" for row in found.slices}
     told = _telling(version, against, named)
     lines += told or ["- In no part of the payments is either version better beyond chance."]
     lines += ["", f"| part | figure | version {against.version} | version {version} | difference | 95% interval | |"]
@@ -164,6 +183,40 @@ def _better_and_worse(version: str, against: Against, found: Evaluation) -> list
     for part, pairs in [("all payments", against.figures), *((named.get(k, k), v) for k, v in against.slices.items())]:
         lines += [_row(part, name, pair) for name, pair in pairs.items() if pair.low == pair.low]
     return [*lines, ""]
+
+
+def _why(
+    version: str, against: Against, prepared: Prepared, found: Evaluation, settings: Mapping[str, Any]
+) -> list[str]:
+    """One paragraph with all that can have moved precision, so that the question finds one answer."""
+    known, before = against.known, against.version
+    pair = against.figures["precision_at_budget"]
+    differs = [f"version {version} was trained until {iso(prepared.split.train_end)[:10]}, version {before} until "
+               f"{known.trained_until[:10]}"]  # fmt: skip
+    if "train_frauds" in known.metrics:
+        more = found.metrics["train_frauds"] - known.metrics["train_frauds"]
+        differs.append(f"it learned from {abs(more):,.0f} {'more' if more >= 0 else 'fewer'} frauds")
+    listed = changed_settings(known, settings)
+    differs.append(f"settings changed: {'; '.join(listed)}" if listed else "the settings are the same")
+    same = known.feature_names == tuple(prepared.features.columns)
+    differs.append("the features are the same" if same else "the features are others")
+    parts = [(pairs["precision_at_budget"], key) for key, pairs in against.slices.items()]
+    parts = [(found_pair, key) for found_pair, key in parts if found_pair.gain == found_pair.gain]
+    most = max(parts, key=lambda part: abs(part[0].gain), default=None)
+    text = (
+        f"{_moved(_WORDS['precision_at_budget'], version, against, pair)} What differs between the versions: "
+        f"{', '.join(differs)}."
+    )
+    if most is not None:
+        text += (
+            f" Among the parts of the payments it changed most for {_names(found).get(most[1], most[1])}, from "
+            f"{most[0].champion:.3f} to {most[0].challenger:.3f}."
+        )
+    return [f"## Why precision changed between version {before} and version {version}", "", text, ""]
+
+
+def _names(found: Evaluation) -> dict[str, str]:
+    return {row.key: f"{row.by} {row.name}" for row in found.slices}
 
 
 def _telling(version: str, against: Against, named: Mapping[str, str]) -> Sequence[str]:

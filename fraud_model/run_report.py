@@ -119,12 +119,15 @@ def _figures(report: ReportInput) -> list[str]:
         f"The card precision at 100 is {figure_words(metrics, 'card_precision_at_100')}. The calibration error is "
         f"{_figure(metrics, 'calibration_error', 4)}.",
         "",
+        "Figures at the threshold of least cost and of the wanted recall stand in the table of thresholds.",
+        "",
         "| figure | value | 95% interval |",
         "|---|---|---|",
         *(
             f"| {name.replace('_', ' ')} | {value:,.4f} | {_interval(metrics, name)} |"
             for name, value in sorted(metrics.items())
-            if not name.endswith(("_low", "_high"))
+            if not name.endswith(("_low", "_high", "_at_cost", "_at_wanted_recall"))
+            and not name.startswith("threshold_")
         ),
         "",
     ]
