@@ -36,7 +36,7 @@ def versions_view(versions: Sequence[ModelVersionInfo], chosen: str) -> str:
     rows = "".join(_version(version, names, version.version == chosen) for version in versions)
     return _card(
         "Versions",
-        "<div class='fd-table-box'><table class='fd-plain fd-versions'><thead><tr><th scope='col'>Version</th>"
+        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain fd-versions'><thead><tr><th scope='col'>Version</th>"
         f"<th scope='col'>State</th>{head}<th scope='col'>Trained (UTC)</th><th scope='col'></th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>",
         "Figures of a version are those of its own validation days; two versions are held against each other below.",
@@ -111,7 +111,7 @@ def _figures(found: SideBySide, uri: str) -> str:
 def _table(champion: str, challenger: str, last: str, rows: str) -> str:
     end = f"<th scope='col' class='fd-num'>{last}</th>" if last else ""
     return (
-        "<div class='fd-table-box'><table class='fd-plain'><thead><tr><th scope='col'>Figure</th><th scope='col' "
+        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col'>Figure</th><th scope='col' "
         f"class='fd-num'>Champion {show.text(champion)}</th><th scope='col' class='fd-num'>Version "
         f"{show.text(challenger)}</th>{end}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
@@ -201,7 +201,7 @@ def _budgets(found: SideBySide) -> str:
     )
     return _card(
         "By alert budget",
-        f"<div class='fd-table-box'><table class='fd-plain'><thead><tr><th scope='col'>Budget</th>{head}</tr></thead>"
+        f"<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col'>Budget</th>{head}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>",
         "Mean over the days of each version's own validation.",
     )
@@ -239,7 +239,7 @@ def _segments(segments: Sequence[Segment], found: SideBySide) -> str:
     head = "".join(f"<th scope='col' class='fd-num'>{name}</th>" for name in heads)
     return _card(
         "By segment",
-        "<div class='fd-table-box'><table class='fd-plain'><thead><tr><th scope='col'>Segment</th>"
+        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col'>Segment</th>"
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>",
         "Each on its own validation days; segments with few frauds move by chance.",
     )
@@ -273,7 +273,7 @@ def _moved(title: str, payments: Sequence[Moved], currency: str) -> str:
         for each in payments
     )
     return (
-        f"<h4>{title}</h4><div class='fd-table-box'><table class='fd-plain'><thead><tr><th scope='col'>Payment</th>"
+        f"<h4>{title}</h4><div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col'>Payment</th>"
         "<th scope='col' class='fd-num'>Amount</th><th scope='col' class='fd-num'>Champion's score</th><th scope='col' "
         "class='fd-num'>Challenger's score</th><th scope='col'>Label</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
@@ -339,7 +339,7 @@ def history_view(entries: Sequence[HistoryEntry], user: User) -> str:
     )
     return _card(
         "History",
-        "<div class='fd-table-box'><table class='fd-plain'><thead><tr><th scope='col' class='fd-num'>When (UTC)</th>"
+        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col' class='fd-num'>When (UTC)</th>"
         "<th scope='col'>What</th><th scope='col'>Who</th><th scope='col'>Why</th><th scope='col' class='fd-num'>"
         f"Average precision</th></tr></thead><tbody>{rows}</tbody></table></div>{back}",
     )

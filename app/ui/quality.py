@@ -92,7 +92,7 @@ class QualityPage:
         )
         return alarms + _card(
             "Schedule",
-            f"<div class='fd-table-box'><table class='fd-plain'><thead><tr>{head}</tr></thead>"
+            f"<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr>{head}</tr></thead>"
             f"<tbody>{rows}</tbody></table></div>",
             "<code>frauddesk schedule</code> runs them at their times; <code>frauddesk schedule --once</code> now.",
         )
@@ -260,7 +260,7 @@ def _table(names: list[str], runs: list[Measured]) -> str:
         for name in names
     )
     return (
-        "<div class='fd-table-box'><table class='fd-plain'><thead>"
+        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead>"
         f"<tr><th scope='col'>Figure</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -300,7 +300,7 @@ def _drift(runs: list[Measured]) -> str:
         f"Drift by column: {_level_tag(verdict)}",
         f"<p class='fd-soft'>{_VERDICTS.get(verdict, '')} Window {show.text(latest.params.get('window', ''))}, model "
         f"version {show.text(latest.params.get('model_version', ''))}.</p>"
-        "<div class='fd-table-box'><table class='fd-plain fd-heat'><thead>"
+        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain fd-heat'><thead>"
         f"<tr><th scope='col'>Column</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>",
         "Population stability index; ▲ watch, ■ act: a column is acted on when two windows in a row agree, and judged "
         f"only beyond its own movement within the reference. {rest} calmer columns are in the run's report "

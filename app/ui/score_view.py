@@ -1,16 +1,23 @@
 """The form for one payment, the report on a file and the preview of its scores as HTML."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from app.batch import UploadSummary
+from app.access import User
+from app.jobs import Job
+from app.records import Scored
 from app.ui import format as show
 from fraud_model import TransactionSchema
 from fraud_model.data import ValidationReport
 
-_PREVIEW_ROWS = 100
+PREVIEW_ROWS = 100
+"""Payments shown of a scored file."""
+
+_MOVES_SHOWN = 5
+# Contributions in log-odds: smaller moves are noise to a reader.
+_LEAST_MOVE = 0.01
 
 
 def payment_form(schema: TransactionSchema, values: Mapping[str, Any]) -> str:
@@ -100,24 +107,114 @@ def _rows(rows: tuple[int, ...], count: int) -> str:
     return f" <span class='fd-soft'>rows {', '.join(f'{row:,}' for row in rows)}{more}</span>"
 
 
-def result_view(scores: pd.DataFrame, summary: UploadSummary, total: str) -> str:
-    """How many alert, and the payments with the highest scores."""
-    top = scores.nlargest(_PREVIEW_ROWS, "fraud_probability")
+def result_view(top: pd.DataFrame, job: Job) -> str:
+    """What came of a scored file, the way to all of it, and the payments with the highest scores."""
+    result = job.result
     texts = [column for column in top.columns if column.startswith("reason_") and not column.endswith("_effect")]
     head = "".join(f"<th scope='col'>{show.plain_name(column)}</th>" for column in texts)
     rows = "".join(
-        f"<tr><td class='fd-num'>{show.score(float(row['fraud_probability']))}</td><td class='fd-id'>"
-        f"{show.text(row['transaction_id'])}</td><td>{'▲ alert' if row['alert'] else '–'}</td>"
-        + "".join(f"<td>{show.cell(row[column])}</td>" for column in texts)
+        f"<tr><td class='fd-num'>{show.score(float(row['fraud_probability']))}</td><th scope='row' class='fd-id'>"
+        f"{show.text(row['transaction_id'])}</th><td class='fd-keep'>{'▲ alert' if row['alert'] else '–'}</td>"
+        + "".join(f"<td>{show.cell(None if pd.isna(row[column]) else row[column])}</td>" for column in texts)
         + "</tr>"
         for row in top.to_dict("records")
     )
+    run = (
+        f"<div><dt>Run in MLflow</dt><dd class='fd-id'>{show.text(result['run_id'])}</dd></div>"
+        if result.get("run_id")
+        else ""
+    )
     return (
-        "<section class='fd-result'><dl class='fd-figures'><div><dt>Payments</dt><dd "
-        f"class='fd-big'>{summary.rows:,}</dd>"
-        f"</div><div><dt>Alerts</dt><dd class='fd-big'>{summary.alerts:,}</dd></div><div><dt>Model</dt><dd>version "
-        f"{show.text(summary.model_version)}</dd></div></dl><p class='fd-soft'>{show.text(total)}</p>"
-        "<div class='fd-table-box'><table class='fd-plain'><thead><tr><th scope='col' class='fd-num'>Score</th>"
-        f"<th scope='col'>Payment</th><th scope='col'>Alert</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<section class='fd-result'><h3>{show.text(job.title)}</h3><dl class='fd-figures'><div><dt>Payments</dt>"
+        f"<dd class='fd-big'>{result['rows']:,}</dd></div><div><dt>Alerts</dt><dd class='fd-big'>{result['alerts']:,}"
+        f"</dd></div><div><dt>Model</dt><dd>version {show.text(result['model_version'])}</dd></div>{run}</dl>"
+        f"<p><a class='fd-button fd-download' href='/api/jobs/{show.text(job.id)}/result' download>Download all "
+        f"{result['rows']:,} scores</a></p><p class='fd-soft'>The {len(top):,} highest scores; the file has every row "
+        "in its order.</p><div class='fd-table-box' tabindex='0' role='region' aria-label='Highest scores'><table "
+        "class='fd-plain'><thead><tr><th scope='col' class='fd-num'>Score</th><th scope='col'>Payment</th><th "
+        f"scope='col'>Alert</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def job_view(job: Job) -> str:
+    """A job that has no scores to show: how far it is, or what went wrong."""
+    if job.state == "failed":
+        return show.empty_state(f"{job.title} was not scored", job.error)
+    if job.state == "cancelled":
+        return show.empty_state(f"{job.title} was stopped", "Nothing of it was kept; score it again.")
+    share = f" value='{job.done}' max='{job.total}'" if job.total else ""
+    count = f"{job.done:,} of {job.total:,} payments" if job.total else "waiting for its turn"
+    return (
+        f"<section class='fd-card'><h3>{show.text(job.title)}</h3><div class='fd-progress' role='status'><strong>"
+        f"{show.plain_name(job.stage or job.state)}</strong><progress{share} aria-label='Scoring'></progress>"
+        f"<span class='fd-soft'>{count}</span></div><p class='fd-soft'>It goes on when you leave this page, and after "
+        "a restart of the desk.</p></section>"
+    )
+
+
+def jobs_view(jobs: Sequence[Job], chosen: str, user: User) -> str:
+    """The latest files; a click shows one's scores."""
+    if not jobs:
+        return ""
+    rows = "".join(_job(job, job.id == chosen, user) for job in jobs)
+    return (
+        "<section><h3>Files</h3><div class='fd-table-box' tabindex='0' role='region' aria-label='Files'><table "
+        "class='fd-plain fd-jobs'><thead><tr><th scope='col'>File</th><th scope='col'>State</th><th scope='col' "
+        f"class='fd-num'>Submitted (UTC)</th><th scope='col'></th></tr></thead><tbody>{rows}</tbody></table></div>"
         "</section>"
+    )
+
+
+def _job(job: Job, chosen: bool, user: User) -> str:
+    state = show.plain_name(job.state)
+    if job.state == "running" and job.total:
+        state = f"{job.done / job.total:.0%}"
+    if job.cancelling and job.open:
+        state = "Stopping"
+    number = show.text(job.id)
+    button = f"<button type='button' class='fd-button' data-job='{number}' aria-pressed='{str(chosen).lower()}'>Show"
+    button += f"<span class='fd-hidden'> {show.text(job.title)}</span></button>"
+    if job.open and not job.cancelling and user.may("score"):
+        button += f" <button type='button' class='fd-button' data-cancel='{number}'>Stop</button>"
+    return (
+        f"<tr><th scope='row'>{show.text(job.title)}</th><td>{state}</td>"
+        f"<td class='fd-num'>{show.moment(job.created_at)}</td><td class='fd-num'>{button}</td></tr>"
+    )
+
+
+def what_if_view(first: Scored, now: Scored) -> str:
+    """What changed fields did to the score and to its reasons."""
+    moved = now.probability - first.probability
+    if first.alert == now.alert:
+        verdict = "still an alert" if now.alert else "still no alert"
+    else:
+        verdict = "now an alert" if now.alert else "no alert any more"
+    before = {reason.feature: reason for reason in first.reasons}
+    after = {reason.feature: reason for reason in now.reasons}
+    moves = sorted(
+        (
+            (
+                (after[name].effect if name in after else 0.0) - (before[name].effect if name in before else 0.0),
+                after[name].text if name in after else f"{before[name].text} (before)",
+            )
+            for name in before.keys() | after.keys()
+        ),
+        key=lambda move: -abs(move[0]),
+    )
+    rows = "".join(
+        f"<li><span class='fd-effect'><i aria-hidden='true'>{'▲' if effect > 0 else '▼'}</i>{show.effect(effect)}"
+        f"</span> {show.sentence(words)}</li>"
+        for effect, words in moves[:_MOVES_SHOWN]
+        if abs(effect) >= _LEAST_MOVE
+    )
+    changed = [
+        f"{show.text(column)}: {show.cell(first.transaction.get(column))} → {show.cell(value)}"
+        for column, value in now.transaction.items()
+        if str(first.transaction.get(column)) != str(value)
+    ]
+    return (
+        f"<section class='fd-card fd-what-if' role='status'><h3>What if</h3><p><strong>"
+        f"{show.score(first.probability)} → {show.score(now.probability)}</strong> "
+        f"<span class='fd-soft'>({show.effect(moved)}, {verdict})</span></p>"
+        f"<p class='fd-soft'>{'; '.join(changed) or 'as it was'}</p><ul class='fd-moves'>{rows}</ul></section>"
     )
