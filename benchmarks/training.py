@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 import fraud_model.backtest as prequential
-from benchmarks.features import machine
+from benchmarks.machine import machine
 from fraud_model.candidates import cores
 from fraud_model.data import read_transactions
 from fraud_model.definitions import BLOCK
