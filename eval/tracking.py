@@ -225,7 +225,8 @@ def mark_ended(run_id: str, tracking_uri: str, status: str) -> None:
 
 def comparison_address(tracking_uri: str, experiment_ids: Sequence[str], run_ids: Sequence[str]) -> str:
     """Where MLflow's page shows runs beside each other; behind its own server's address where the store is a file."""
-    chosen = urlencode({"runs": json.dumps(list(run_ids)), "experiments": json.dumps(list(experiment_ids))})
+    lists = {"runs": run_ids, "experiments": experiment_ids}
+    chosen = urlencode({name: json.dumps(list(ids), separators=(",", ":")) for name, ids in lists.items()})
     if tracking_uri.startswith(("http://", "https://")):
         return f"{tracking_uri.rstrip('/')}/#/compare-runs?{chosen}"
     return f"http://127.0.0.1:5000/#/compare-runs?{chosen} (with: mlflow ui --backend-store-uri {tracking_uri})"

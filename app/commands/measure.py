@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import questions
+from app.commands import compare, questions
 from app.console import ProgressLine, emit, note, start
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -16,6 +16,7 @@ def register(cli: typer.Typer) -> None:
     group = typer.Typer(help="Measure: answers with Ragas, drift with Evidently.", no_args_is_help=True)
     group.command("rag")(rag)
     group.command("drift")(drift)
+    compare.register(group)
     questions.register(group)
     cli.add_typer(group, name="eval")
 
