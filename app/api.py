@@ -16,7 +16,18 @@ from fastapi.responses import HTMLResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from app import api_alerts, api_ask, api_audit, api_documents, api_jobs, api_registry, api_score, errors, sign_in
+from app import (
+    api_alerts,
+    api_ask,
+    api_audit,
+    api_documents,
+    api_jobs,
+    api_registry,
+    api_score,
+    errors,
+    openapi,
+    sign_in,
+)
 from app.access import User
 from app.access_api import allowed
 from app.api_docs import docs_page
@@ -76,6 +87,7 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     app.add_middleware(CountRequests, metrics=metrics)
     app.add_middleware(FollowRequests)
     errors.install(app)
+    openapi.install(app)
     sign_in.install(app, desk, guard)
     app.include_router(api_score.router(desk, metrics))
     app.include_router(api_alerts.router(desk))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from app.access import ACTIONS, User
 from app.access_api import allowed
@@ -12,6 +12,16 @@ from app.api_models import PROBLEMS
 from app.audit import AuditFilter
 from app.desk import Desk
 from app.records import plain
+
+
+def _iso(text: Any) -> Any:
+    if isinstance(text, str) and text[4:5] != "-":
+        raise ValueError("a time is written as 2026-06-01T09:30:00Z")
+    return text
+
+
+# Plain numbers would be taken for seconds since 1970, which nobody means who writes 2026.
+Moment = Annotated[datetime, BeforeValidator(_iso)]
 
 
 class MeBody(BaseModel):
@@ -54,8 +64,8 @@ def router(desk: Desk) -> APIRouter:
         who: Annotated[str, Query(max_length=100, description="Name of a user.")] = "",
         action: Annotated[str, Query(max_length=50, description="What was done, such as `read`.")] = "",
         subject: Annotated[str, Query(max_length=200, description="To what, such as `alert 7`.")] = "",
-        since: Annotated[datetime | None, Query(description="First moment; UTC where it names no zone.")] = None,
-        until: Annotated[datetime | None, Query(description="Moment after the last.")] = None,
+        since: Annotated[Moment | None, Query(description="First moment; UTC where it names no zone.")] = None,
+        until: Annotated[Moment | None, Query(description="Moment after the last.")] = None,
         before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Only lines before this id.")] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     ) -> dict[str, Any]:
