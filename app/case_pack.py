@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 
 from app.case_notes import one_line, outcome_words, payment_line
 from app.ledger import Entry
@@ -19,7 +20,7 @@ from app.ledger_check import ChainReport
 from app.narratives import Signed, draft, references
 from app.records import REASON_CODES, STATES, Alert
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~])")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def to_markdown(pack: CasePack) -> str:
 
 
 def _plain(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", text)
+    return _SPECIAL.sub(r"\\\1", escape(text, quote=False))
 
 
 def _payment(alert: Alert) -> Part:

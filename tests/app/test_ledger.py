@@ -96,9 +96,9 @@ def test_an_alert_put_in_past_the_chain_is_found(worked, scored):
     with worked.engine.begin() as connection:
         connection.execute(
             text(
-                "INSERT INTO alerts SELECT 99, 'T9', event_time, created_at, payer, payee, amount, currency, probability,"
-                " threshold, expected_loss, model_version, state, headline, record, NULL, NULL, NULL, NULL, NULL"
-                " FROM alerts WHERE id = 1"
+                "INSERT INTO alerts SELECT 99, 'T9', event_time, created_at, payer, payee, amount, currency,"
+                " probability, threshold, expected_loss, model_version, state, headline, record, NULL, NULL, NULL,"
+                " NULL, NULL FROM alerts WHERE id = 1"
             )
         )
     broken = check_ledger(worked.engine).broken
