@@ -21,6 +21,7 @@ from app.tools.choosing import ModelChooser
 from app.tools.evidence import endings, reports
 from app.tools.payments import case_facts, find_payment
 from app.tools.toolbox import step_of
+from app.tools.traced import Timed, trace_figures
 from app.visible import visible_collections
 from retrieval import Answer
 
@@ -107,9 +108,8 @@ class Reply:
             body["told"] = list(self.told)
         if self.case is not None:
             body["case"] = plain(self.case)
-        trace = getattr(self.answer, "trace_id", "")
-        if trace:
-            body["trace_id"] = trace
+        if self.answer.trace_id:
+            body["trace_id"] = self.answer.trace_id
         notices = [*body.pop("notices", ()), *self.notices]
         return body | ({"notices": notices} if notices else {})
 
@@ -207,7 +207,7 @@ class Assistant:
         yield from self._read(work, calls)
         assert work.answer is not None, "reading ends with an answer"
         elapsed = (time.perf_counter() - started) * 1000
-        yield Step("done", reply=work.reply(elapsed, bool(calls) and all(call.asked for call in calls)))
+        yield Step("done", reply=_traced(work, work.reply(elapsed, bool(calls) and all(call.asked for call in calls))))
 
     def _calls(self, work: "_Work", transaction_id: str, chooser: ModelChooser) -> list[ToolCall]:
         """The tools that the question asks for: chosen by the model where it can, else by rules."""
@@ -223,7 +223,9 @@ class Assistant:
         moment = _moment(work.as_of)
         for call in calls:
             yield Step("looking_up", step_of(call))
+            begun = time.time_ns()
             result, case = self._toolbox.run(call, work.user, moment)
+            work.timed.append((begun, time.time_ns(), result))
             named = result.arguments.get("transaction_id", "")
             if result.problem:
                 work.notices.append(result.problem)
@@ -343,6 +345,7 @@ class _Work:
         self.arm = arm
         self.context = context
         self.results: list[ToolResult] = []
+        self.timed: list[Timed] = []
         self.told: list[str] = []
         self.notices: list[str] = []
         self.case: CaseFacts | None = None
@@ -370,6 +373,15 @@ class _Work:
             self.arm.name,
             self.transaction_id,
         )
+
+
+def _traced(work: _Work, reply: Reply) -> Reply:
+    """The reply with the id of its trace: that of the documents' answer, else one of its own for the figures."""
+    if reply.answer.trace_id or not work.timed:
+        return reply
+    outputs = {"answer": reply.text, "status": reply.status, "arm": reply.arm}
+    trace_id = trace_figures(work.arm.answerer.tracer, work.question, outputs, work.timed)
+    return replace(reply, answer=replace(reply.answer, trace_id=trace_id)) if trace_id else reply
 
 
 def _about_documents(question: str) -> bool:

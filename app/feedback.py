@@ -7,6 +7,7 @@ person takes it into the questions that the assistant is measured on, or not.
 import json
 import logging
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CANDIDATES = Path("eval") / "candidates.jsonl"
-_TRACE_SECONDS = 5.0
+_PAUSES = (0.0, 1.0, 5.0, 20.0)
 _WRITING = threading.Lock()
 
 
@@ -104,20 +105,31 @@ def add_candidate(
 
 def _attach(desk: "Desk", trace_id: str, who: str, helpful: bool, correction: str) -> None:
     """Puts the feedback on the answer's trace; without MLflow it stays in the desk's database alone."""
-    try:
-        from mlflow.entities import AssessmentSource, Expectation, Feedback
-        from mlflow.tracing.client import TracingClient
+    from mlflow.exceptions import MlflowException
 
-        tracer = desk.answerer.tracer
-        if tracer is not None:
+    for place, pause in enumerate(_PAUSES):
+        time.sleep(pause)
+        try:
+            _assess(desk.settings.mlflow_uri, trace_id, who, helpful, correction)
+            return
+        except MlflowException as error:
             # The trace itself is sent beside the answers and may be on its way still.
-            tracer.flush(_TRACE_SECONDS)
-        source = AssessmentSource(source_type="HUMAN", source_id=who)
-        client = TracingClient(desk.settings.mlflow_uri)
-        client.log_assessment(
-            trace_id, Feedback(name="helpful", value=helpful, rationale=correction or None, source=source)
-        )
-        if correction:
-            client.log_assessment(trace_id, Expectation(name="expected_answer", value=correction, source=source))
-    except Exception as error:
-        log.warning("feedback on trace %s: %s", trace_id, error)
+            level = logging.WARNING if place == len(_PAUSES) - 1 else logging.DEBUG
+            log.log(level, "feedback on trace %s: %s", trace_id, error)
+        except Exception as error:
+            log.warning("feedback on trace %s: %s", trace_id, error)
+            return
+
+
+def _assess(tracking_uri: str, trace_id: str, who: str, helpful: bool, correction: str) -> None:
+    from mlflow.entities import AssessmentSource, Expectation, Feedback
+
+    # MLflow's public calls send to a global address only.
+    from mlflow.tracing.client import TracingClient
+
+    source = AssessmentSource(source_type="HUMAN", source_id=who)
+    client = TracingClient(tracking_uri)
+    if correction:
+        client.log_assessment(trace_id, Expectation(name="expected_answer", value=correction, source=source))
+    rationale = correction or None
+    client.log_assessment(trace_id, Feedback(name="helpful", value=helpful, rationale=rationale, source=source))

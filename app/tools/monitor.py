@@ -1,5 +1,6 @@
 """Tools about the desk as it runs: whether the model drifts, and how full the queue is."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from app.records import STATES, AlertFilter
@@ -18,6 +19,7 @@ _VERDICTS = {
     "act": "Yes: the last check calls for action.",
     "insufficient": "It cannot be said: the last check had too few payments.",
 }
+_SIDES = ("the window", "the reference")
 _LEVELS = {-1: "insufficient", 0: "stable", 1: "watch", 2: "act"}
 
 
@@ -47,7 +49,7 @@ def drift_state(desk: "Desk", user: "User") -> ToolResult:
     ]
     told.append(
         "Columns that moved: "
-        + "; ".join(f"{name} ({index[name]:.2f}, {_LEVELS[level[name]]})" for name in flagged[:_COLUMNS_SHOWN])
+        + "; ".join(f"{name} ({index[name]:.3f}, {_LEVELS[level[name]]})" for name in flagged[:_COLUMNS_SHOWN])
         + "."
         if flagged
         else f"None of {number(len(index))} columns moved beyond its bounds."
@@ -63,7 +65,18 @@ def drift_state(desk: "Desk", user: "User") -> ToolResult:
         told.append(
             f"Alerts: {figures[-1].text} a day, {rates[0]:.2%} of payments against {rates[1]:.2%} of the reference."
         )
+        figures += [Figure(f"Alerts, share of {s}", r, f"{r:.2%}") for s, r in zip(_SIDES, rates, strict=True)]
+    figures += [
+        Figure("Payments compared", run.metrics.get("rows.current"), _rows(run.metrics, "rows.current")),
+        Figure("Payments of the reference", run.metrics.get("rows.reference"), _rows(run.metrics, "rows.reference")),
+        Figure("Columns", len(index), number(len(index))),
+        Figure("Window", window, window or "–"),
+        Figure("Checked", run.started.isoformat(), f"{run.started:%Y-%m-%d}"),
+        Figure("Model version", version, version or "–"),
+    ]
     if len(runs) > 1:
+        earlier = runs[1].started
+        figures.append(Figure("Check before it", earlier.isoformat(), f"{earlier:%Y-%m-%d}"))
         told.append(
             f"The check before it, on {runs[1].started:%Y-%m-%d}, gave {runs[1].tags.get('verdict', 'no verdict')}."
         )
@@ -81,6 +94,10 @@ def drift_state(desk: "Desk", user: "User") -> ToolResult:
     )
 
 
+def _rows(metrics: Mapping[str, float], name: str) -> str:
+    return number(metrics.get(name, 0))
+
+
 def queue_figures(desk: "Desk", user: "User") -> ToolResult:
     """How many alerts are in each state, and the one with the largest expected loss."""
     del user
@@ -91,18 +108,26 @@ def queue_figures(desk: "Desk", user: "User") -> ToolResult:
         + ", ".join(f"{number(counts[state])} {name.lower()}" for state, name in STATES.items())
         + "."
     ]
-    first = desk.store.alerts(AlertFilter(states=("open",)), limit=1).items
-    if first:
+    figures = [Figure(name, counts[state], number(counts[state])) for state, name in STATES.items()]
+    figures.append(Figure("Alerts in all", total, number(total)))
+    page = desk.store.alerts(AlertFilter(states=("open",)), limit=1).items
+    if page:
+        first = page[0]
+        figures += [
+            Figure("First in the queue", first.id, f"alert {first.id} on {first.transaction_id}"),
+            Figure("Its amount", first.amount, money(first.amount, first.currency)),
+            Figure("Its score", first.probability, f"{first.probability:.3f}"),
+            Figure("Its expected loss", first.expected_loss, money(first.expected_loss, first.currency)),
+        ]
         told.append(
-            f"First in the queue is alert {first[0].id} on {first[0].transaction_id}, "
-            f"{money(first[0].amount, first[0].currency)} at a score of {first[0].probability:.3f}, expected loss "
-            f"{money(first[0].expected_loss, first[0].currency)}."
+            f"First in the queue is alert {first.id} on {first.transaction_id}, {money(first.amount, first.currency)} "
+            f"at a score of {first.probability:.3f}, expected loss {money(first.expected_loss, first.currency)}."
         )
     return ToolResult(
         "queue_figures",
         {},
         "Alerts now",
         tuple(told),
-        tuple(Figure(name, counts[state], number(counts[state])) for state, name in STATES.items()),
+        tuple(figures),
         source="the alerts of this desk",
     )

@@ -64,7 +64,7 @@ class AskPage:
                         elem_id="ask-question",
                         label="Question",
                         show_label=False,
-                        placeholder="Ask about a policy, payment, account or model",
+                        placeholder="Ask about a policy or a payment",
                         max_length=LONGEST_QUESTION,
                         lines=1,
                         max_lines=6,
@@ -240,6 +240,9 @@ class AskPage:
         ]
 
     def _versions(self) -> list[str]:
+        if self.desk.model_version is None:
+            # The page must not wait for the model.
+            return []
         try:
             return [info.version for info in self.desk.registry.versions()[:2]]
         except Exception as error:

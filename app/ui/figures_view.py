@@ -50,7 +50,7 @@ def figure_cards(body: dict[str, Any]) -> str:
 def _card(result: dict[str, Any], case: dict[str, Any] | None) -> str:
     name = _NAMES.get(result["tool"], result["tool"])
     mine = case if result["tool"] == "payment_score" and case is not None else None
-    inner = _case(mine) if mine is not None else _figures(result) + _table(result)
+    inner = _case(mine) if mine is not None else _figures(result["figures"][:_FIRST_FIGURES]) + _table(result)
     state = state_badge(mine["state"]) if mine is not None and mine["state"] else ""
     return (
         f"<section class='fd-tools' aria-label='{show.text(name)}'><header>"
@@ -60,18 +60,19 @@ def _card(result: dict[str, Any], case: dict[str, Any] | None) -> str:
     )
 
 
-def _figures(result: dict[str, Any]) -> str:
+def _figures(figures: list[dict[str, Any]]) -> str:
     shown = "".join(
         f"<div><dt>{show.sentence(figure['label'])}</dt><dd>{show.text(figure['text'])}</dd></div>"
-        for figure in result["figures"][:_FIRST_FIGURES]
+        for figure in figures
     )
     return f"<dl class='fd-figures'>{shown}</dl>" if shown else ""
 
 
 def _table(result: dict[str, Any]) -> str:
+    more = _figures(result["figures"][_FIRST_FIGURES:])
     table = result.get("table")
     if not table:
-        return ""
+        return f"<details class='fd-tools-table'><summary>All figures</summary>{more}</details>" if more else ""
     numeric = [
         all(_is_figure(row[place]) for row in table["rows"]) if table["rows"] else False
         for place in range(len(table["columns"]))
@@ -92,7 +93,7 @@ def _table(result: dict[str, Any]) -> str:
         for row in table["rows"]
     )
     return (
-        f"<details class='fd-tools-table'><summary>All figures</summary><div class='fd-table-box' tabindex='0'>"
+        f"<details class='fd-tools-table'><summary>All figures</summary>{more}<div class='fd-table-box' tabindex='0'>"
         f"<table class='fd-plain'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
 

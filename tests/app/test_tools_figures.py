@@ -121,8 +121,9 @@ def test_every_figure_in_a_sentence_stands_among_the_figures(desk, alert):
         ("account_history", {"role": "payee", "transaction_id": alert.transaction_id}),
     ):
         result, _ = run(desk, tool, **arguments)
-        backing = [result.title, result.source, str(result.to_dict()), *result.sentences[:0]]
-        assert unbacked(" ".join(result.sentences), [*backing, *result.sentences]) == []
+        backing = {name: value for name, value in result.to_dict().items() if name != "sentences"}
+        moment = f"{alert.event_time:%Y-%m-%d %H:%M}"
+        assert unbacked(result.text, [str(backing), moment, alert.payer]) == [], tool
 
 
 def test_the_questions_of_a_day_are_answered(desk, alert):
