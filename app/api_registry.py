@@ -10,6 +10,7 @@ from app.access_api import allowed
 from app.api_jobs import JobBody, job_body
 from app.api_models import PROBLEMS, ProblemBody
 from app.desk import Desk
+from app.model_settings import gates_of
 from fraud_model.registry import ModelVersionInfo
 
 _REASON = Field(min_length=3, max_length=1_000, description="Why; it stands in the history.")
@@ -106,7 +107,9 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.post("/promote", summary="Make a version the champion", response_model=VersionBody)
     def promote(user: Annotated[User, allowed("promote")], request: PromoteRequest) -> dict[str, Any]:
-        info = desk.registry.promote(request.version, user.name, request.reason, despite=request.despite)
+        info = desk.registry.promote(
+            request.version, user.name, request.reason, despite=request.despite, gates=gates_of(desk.settings)
+        )
         return _decided(desk, user, "promote", info)
 
     @routes.post("/reject", summary="Reject a version", response_model=VersionBody)
@@ -162,5 +165,5 @@ def _body(desk: Desk, info: ModelVersionInfo) -> dict[str, Any]:
         "trained_at": info.created.isoformat(),
         "run_id": info.run_id,
         "metrics": {name: value for name, value in info.metrics.items() if value == value},
-        "problems": list(desk.registry.standing(info.version).problems) if waiting else [],
+        "problems": list(desk.registry.standing(info.version, gates_of(desk.settings)).problems) if waiting else [],
     }

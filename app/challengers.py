@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from app.model_settings import gates_of
 from fraud_model import Scorer
 from fraud_model.registry import ModelVersionInfo
 from fraud_model.schema import DAY_SECONDS
@@ -91,7 +92,12 @@ def side_by_side(desk: "Desk", version: str) -> SideBySide:
         InputError: there is no such version.
     """
     champion, challenger = desk.registry.version("champion"), desk.registry.version(version)
-    return SideBySide(champion, challenger, desk.registry.standing(challenger.version), _segments(champion, challenger))
+    return SideBySide(
+        champion,
+        challenger,
+        desk.registry.standing(challenger.version, gates_of(desk.settings)),
+        _segments(champion, challenger),
+    )
 
 
 def alert_change(desk: "Desk", version: str) -> AlertChange:

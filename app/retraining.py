@@ -103,6 +103,7 @@ def _messages(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any] | Non
 
 def _train(settings: Settings, reason: str) -> dict[str, Any]:
     from app.labels import training_data
+    from app.model_settings import gates_of, keeping_leakage_report, rule_of
     from app.up import write_run_report
     from fraud_model.registry import Registry
     from fraud_model.train import train
@@ -111,17 +112,20 @@ def _train(settings: Settings, reason: str) -> dict[str, Any]:
     schema = _schema(settings, registry)
     say(Progress("Reading payments and decisions", 0, None))
     labelled = training_data(settings, schema)
-    result = train(
-        labelled.frame,
-        schema,
-        tracking_uri=settings.mlflow_uri,
-        alert_budget_per_day=settings.alert_budget,
-        seed=settings.seed,
-        progress=say,
-        dataset_name=f"working payments with {labelled.used} decisions",
-    )
+    with keeping_leakage_report(settings):
+        result = train(
+            labelled.frame,
+            schema,
+            tracking_uri=settings.mlflow_uri,
+            alert_budget_per_day=settings.alert_budget,
+            seed=settings.seed,
+            progress=say,
+            dataset_name=f"working payments with {labelled.used} decisions",
+            gates=gates_of(settings),
+            rule=rule_of(settings),
+        )
     write_run_report(settings, result.version, result.report_markdown)
-    standing = registry.standing(result.version)
+    standing = registry.standing(result.version, gates_of(settings))
     return {
         "version": result.version,
         "run_id": result.run_id,

@@ -11,6 +11,7 @@ from app.challengers import alert_change, side_by_side
 from app.desk import Desk
 from app.errors import message_of
 from app.jobs import RETRAIN
+from app.model_settings import gates_of
 from app.ui import format as show
 from app.ui.events import sent_text, shown
 from app.ui.models_view import change_view, compared_view, history_view, training_view, versions_view
@@ -103,7 +104,9 @@ class ModelsPage:
         return self._decide(
             request,
             "promote",
-            lambda user: self.desk.registry.promote(version, user.name, reason, despite=despite),
+            lambda user: self.desk.registry.promote(
+                version, user.name, reason, despite=despite, gates=gates_of(self.desk.settings)
+            ),
         )
 
     def reject(self, event: gr.EventData, request: gr.Request) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """An analyst at the page in Chromium: every page works, asks no other host, and leaves no error in the console."""
 
+import json
 import os
 import socket
 import subprocess
@@ -175,7 +176,7 @@ def test_a_file_is_checked_scored_and_downloaded(page, tmp_path, desk_settings):
     page.locator("#score-run").click()
     page.wait_for_selector("#score-table .fd-result")
     with page.expect_download() as coming:
-        page.locator("#score-download").click()
+        page.locator(".fd-download").click()
     assert len(pd.read_csv(coming.value.path())) == 200
 
 
@@ -197,3 +198,73 @@ def test_dark_colours_stay_chosen(page):
     page.reload()
     page.wait_for_selector("#queue-list tr[data-id]")
     assert page.evaluate("document.body.classList.contains('dark')")
+
+
+def test_a_closed_case_is_found_and_becomes_a_precedent(page, address, desk_settings):
+    """Claim, read, decide: the note is found by search, stands as a precedent for the next like alert, goes by undo."""
+    row = page.locator("#queue-list tr[data-id]").nth(2)
+    number = row.get_attribute("data-id")
+    row.click()
+    page.wait_for_selector(f"#queue-case [data-alert='{number}']")
+    page.wait_for_function("!document.querySelector('#queue-decision').inert")
+    for part in ("#queue-case .fd-timeline svg", "#queue-case .fd-network svg", "#queue-case .fd-sealed"):
+        page.wait_for_selector(part)
+    page.keyboard.press("c")
+    page.wait_for_selector("#queue-case [data-do=release]")
+    page.keyboard.press("1")
+    page.keyboard.press("2")
+    page.wait_for_selector("#queue-decision [value=F02]:checked", state="attached")
+    note = page.locator("#queue-decision [name=note]")
+    note.fill("Courier in a yellow van fetched the heron statue")
+    # What was chosen and written is there again after a reload.
+    page.reload()
+    page.wait_for_selector(f"#queue-case [data-alert='{number}']")
+    page.wait_for_function("document.querySelector('#queue-decision [name=note]')?.value.includes('heron')")
+    page.wait_for_selector("#queue-decision [value=F02]:checked", state="attached")
+    page.locator("#queue-decision [type=submit]").dblclick()
+    page.wait_for_selector("#queue-decision .fd-made")
+    decided = json.load(urllib.request.urlopen(f"{address}/api/alerts/{number}", timeout=30))
+    assert [item["reason_code"] for item in decided["dispositions"]] == ["F02"]
+    tab(page, "Documents")
+    query = page.locator("#documents-query textarea, #documents-query input").first
+    for _ in range(20):
+        query.fill("yellow van heron statue")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#documents-found li")
+        if "heron statue" in page.locator("#documents-found").inner_text():
+            break
+        page.wait_for_timeout(1_000)
+    assert "heron statue" in page.locator("#documents-found").inner_text()
+    written = list((desk_settings.home / "corpus" / "case_notes").glob("CN-*.md"))
+    assert any("heron statue" in path.read_text(encoding="utf-8") for path in written)
+    # The next payment to the same payee, scored a moment later, has the case as its precedent.
+    like = {**decided["transaction"], "step": 4_000, "nameOrig": "C4242424242", "transaction_id": "T-LIKE"}
+    like.pop("isFraud", None)
+    asked = urllib.request.Request(
+        f"{address}/api/score?record=true", json.dumps(like).encode(), {"Content-Type": "application/json"}
+    )
+    scored = json.load(urllib.request.urlopen(asked, timeout=60))
+    assert scored["alert"], scored
+    tab(page, "Queue")
+    page.locator("#queue-filter [name=search]").fill("T-LIKE")
+    page.locator("#queue-list tr[data-id] >> text=C4242424242").wait_for()
+    page.locator("#queue-list tr[data-id]").first.click()
+    page.wait_for_selector("#queue-case .fd-precedents >> text=same account")
+    assert "mule account or chain" in page.locator("#queue-case .fd-precedents li").first.inner_text().lower()
+    page.locator("#queue-filter [data-do=clear]").evaluate("button => button.click()")
+    page.wait_for_function("document.querySelectorAll('#queue-list tr[data-id]').length > 1")
+
+
+def test_the_budget_moves_figures_and_queue(page):
+    page.wait_for_selector("#queue-filter .fd-budget:not([data-waits])")
+    page.locator("#queue-filter .fd-budget summary").click()
+    threshold = page.locator("#queue-filter dd[data-figure=threshold]")
+    before, rows = threshold.inner_text(), page.locator("#queue-list tr[data-id]").count()
+    page.locator("#queue-filter [name=each]").fill("3")
+    page.wait_for_function(
+        "before => document.querySelector('dd[data-figure=threshold]').innerText !== before", arg=before
+    )
+    assert float(threshold.inner_text()) > float(before)
+    page.wait_for_function("rows => document.querySelectorAll('#queue-list tr[data-id]').length < rows", arg=rows)
+    page.locator("#queue-filter [name=within]").uncheck()
+    page.wait_for_function("rows => document.querySelectorAll('#queue-list tr[data-id]').length >= rows", arg=rows)
