@@ -14,7 +14,7 @@ import pandas as pd
 
 from fraud_model.definitions import feature_fingerprint
 from fraud_model.errors import DataError, FraudModelError, InputError, ModelError
-from fraud_model.evaluation import Evaluation
+from fraud_model.evaluation import Evaluation, defined
 from fraud_model.features import compute_features
 from fraud_model.intervals import Comparison, compare_figures
 from fraud_model.metrics import Array
@@ -65,11 +65,14 @@ class Against:
             found |= {f"champion_{name}": pair.champion, f"gain_{name}": pair.gain}
             found |= {f"gain_{name}_low": pair.low, f"gain_{name}_high": pair.high}
         deciding = self.figures[DECIDING]
-        return found | {
-            "gain_over_champion": deciding.gain,
-            "gain_over_champion_low": deciding.low,
-            "gain_over_champion_high": deciding.high,
-        }
+        return defined(
+            found
+            | {
+                "gain_over_champion": deciding.gain,
+                "gain_over_champion_low": deciding.low,
+                "gain_over_champion_high": deciding.high,
+            }
+        )
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def compare_figures(
         champion: Scores of the champion, shape (rows,); only their order counts.
         challenger: Scores of the challenger.
         alerts: Each model alerts on its so many highest scores of all rows.
-        groups: Masks of the parts, shape (rows,) each; those with hardly any fraud are left out.
+        groups: Masks of the parts, shape (rows,) each; parts of the whole with hardly any fraud are left out.
         seed: The same seed gives the same intervals.
 
     Returns:
@@ -141,7 +141,7 @@ class _Side:
         alerted[order[:alerts]] = True
         parts = {}
         for name, mask in groups.items():
-            if labels[mask].sum() >= LEAST_FRAUDS:
+            if mask.all() or labels[mask].sum() >= LEAST_FRAUDS:
                 rows = order[mask[order]]
                 parts[name] = (rows, labels[rows] == 1, alerted[rows])
         return cls(parts)

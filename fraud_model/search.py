@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import optuna
 
 _PATIENCE = 30
+_FEW_ROWS = 20_000
 _FIRST_TRIALS = 5  # before any is given up early
 
 
@@ -193,6 +194,8 @@ class _Objective:
     def __init__(self, prepared: Prepared, folds: Sequence[Fold], seed: int) -> None:
         self.deadline = float("inf")
         self._seed = seed
+        # On few rows, threads wait for each other longer than they work.
+        self._threads = cores() if max(fold.train.size for fold in folds) >= _FEW_ROWS else 1
         schema = prepared.schema
         names = list(feature_names(schema))
         self._folds = []
@@ -228,7 +231,7 @@ class _Objective:
                         "seed": self._seed,
                         "deterministic": True,
                         "force_row_wise": True,
-                        "num_threads": cores(),
+                        "num_threads": self._threads,
                         "verbosity": -1,
                         "feature_pre_filter": False,
                         **DEFAULTS,

@@ -40,6 +40,8 @@ class SelectionPlan:
     test_days: float = TEST_DAYS
 
     def __post_init__(self) -> None:
+        if self.search_seconds is not None and not self.search_seconds > 0:
+            raise InputError(f"the time to search must be above 0 seconds, not {self.search_seconds:g}")
         if self.search_seconds is not None and self.search_storage is None:
             raise InputError("a search needs a file that keeps its trials: give search_storage")
 

@@ -87,6 +87,15 @@ def test_parts_are_compared_at_the_same_number_of_alerts() -> None:
     assert found["first"]["average_precision"].verdict == "level"
 
 
+def test_a_handful_of_fraud_is_compared_as_a_whole_only() -> None:
+    rng = np.random.default_rng(4)
+    labels, half = np.zeros(500), np.arange(500) < 250
+    labels[[3, 300]] = 1
+    scores = rng.normal(size=500)
+    found = compare_figures(labels, scores, scores, 20, {"all": half | ~half, "half": half})
+    assert set(found) == {"all"} and found["all"]["average_precision"].verdict == "level"
+
+
 def test_a_failed_gate_makes_no_candidate_beside_a_champion(payments: pd.DataFrame, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/m.db"
     strict = Gates(recall=2.0, average_precision=2.0)
