@@ -258,13 +258,13 @@ def _followed(running: Running, metrics: Metrics) -> Iterator[str]:
         for text in now.steps[told:]:
             yield _event("step", {"kind": "step", "text": text})
         told = len(now.steps)
+        for result in now.payload.get("tool_results", ())[figures:]:
+            yield _event("figures", result)
+            figures += 1
         if now.state == DONE and now.reply is not None:
             metrics.answers.labels(now.reply.status).inc()
             yield _event("answer", now.reply.to_dict() | _where(running))
             return
-        for result in now.payload.get("tool_results", ())[figures:]:
-            yield _event("figures", result)
-            figures += 1
         if now.said != said:
             said = now.said
             yield _event("draft", {"text": said})

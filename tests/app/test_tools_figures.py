@@ -123,7 +123,7 @@ def test_every_figure_in_a_sentence_stands_among_the_figures(desk, alert):
         result, _ = run(desk, tool, **arguments)
         backing = {name: value for name, value in result.to_dict().items() if name != "sentences"}
         moment = f"{alert.event_time:%Y-%m-%d %H:%M}"
-        assert unbacked(result.text, [str(backing), moment, alert.payer]) == [], tool
+        assert unbacked(result.text, [str(backing), moment, alert.payer, f"version {alert.model_version}"]) == [], tool
 
 
 def test_the_questions_of_a_day_are_answered(desk, alert):

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,12 +16,14 @@ class Manner:
         calls: Tool calls as (name, arguments), given to a request that offers tools.
         told: What it says of the tools' results, and to any other request.
         tools: Whether it can call tools at all.
+        seconds: How long it takes over each request.
         requests: Every request's body.
     """
 
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     told: str = "NOT IN THE DOCUMENTS"
     tools: bool = True
+    seconds: float = 0.0
     requests: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -35,10 +38,14 @@ class ToolServer:
             def log_message(self, *_: Any) -> None:
                 pass
 
+            def do_GET(self) -> None:
+                self._send(200, {"models": [{"name": "llama3.2:latest", "model": "llama3.2:latest"}]})
+
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 manner = outer.manner
                 manner.requests.append(body)
+                time.sleep(manner.seconds)
                 if body.get("tools") and not manner.tools:
                     return self._send(400, {"error": f"{body['model']} does not support tools"})
                 message: dict[str, Any] = {"role": "assistant", "content": manner.told}
