@@ -88,7 +88,14 @@ class QualityPage:
         )
         rows = "".join(_schedule_row(each) for each in found)
         head = "".join(
-            f"<th scope='col'>{name}</th>" for name in ("Measurement", "When (cron, UTC)", "Last run", "Result", "Next")
+            f"<th scope='col'{place}>{name}</th>"
+            for name, place in (
+                ("Measurement", ""),
+                ("When (cron, UTC)", ""),
+                ("Last run", " class='fd-num'"),
+                ("Result", ""),
+                ("Next", " class='fd-num'"),
+            )
         )
         return alarms + _card(
             "Schedule",
