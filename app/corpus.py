@@ -1,6 +1,7 @@
 """The desk's documents: which folders they come from, and the index over them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,24 +48,36 @@ def make_answerer(settings: Settings, index: "Index") -> "Answerer":
 
 
 def sync_corpus(
-    settings: Settings, paths: Sequence[Path] | None, *, simulated: bool = True, progress: "ProgressLine | None" = None
+    settings: Settings,
+    paths: Sequence[Path] | None,
+    *,
+    columns: Path | None = None,
+    runs: Sequence[str] = (),
+    simulated: bool = True,
+    progress: "ProgressLine | None" = None,
 ) -> "SyncReport":
     """Bring the index up to date with the corpus, or with some folders and files.
 
     Args:
         settings: Settings in force.
         paths: Folders and files; None for the whole corpus: what ships (or the user's) and what the desk has written.
+        columns: Which column of a table is what (a TOML file); None for the mapping beside each table.
+        runs: Experiments in MLflow whose runs are read as documents; with these and no `paths`, nothing else is read.
         simulated: Whether the working payments are the simulated ones that the shipped case notes tell of.
         progress: Told how far it is.
 
     Documents that are gone from a folder leave the index; what came from other folders stays.
     """
     from retrieval import read_documents
+    from retrieval.runs import read_runs
 
     with open_index(settings) as index:
-        if paths is not None:
-            found = (document for path in paths for document in read_documents(path))
-            return index.sync(found, prune=[path for path in paths if path.is_dir()], progress=progress)
+        if paths is not None or runs:
+            files = (document for path in paths or () for document in read_documents(path, columns))
+            told = (document for name in runs for document in read_runs(settings.mlflow_uri, name))
+            return index.sync(
+                chain(files, told), prune=[path for path in paths or () if path.is_dir()], progress=progress
+            )
         folders, entries = corpus_entries(settings, simulated)
         return index.sync(entries, prune=folders, progress=progress)
 

@@ -25,16 +25,35 @@ def register(cli: typer.Typer) -> None:
 
 def sync(
     paths: Annotated[list[Path] | None, typer.Argument(help="Folders or files; all of the corpus if none.")] = None,
+    columns: Annotated[
+        Path | None,
+        typer.Option(help="TOML file that says which column of a table is what; else NAME.columns.toml beside NAME."),
+    ] = None,
+    runs: Annotated[
+        list[str] | None, typer.Option(help="Also read the runs of this MLflow experiment, such as fraud-desk.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring the index up to date with the documents: new, changed and removed ones."""
+    """Bring the index up to date with the documents: new, changed and removed ones.
+
+    Reads md, txt, pdf, docx, html, csv and jsonl. With --runs alone only MLflow is read; what is indexed stays.
+    """
     settings = start()
+    if columns and not paths:
+        raise typer.BadParameter("--columns says what is in a table; name the table before it")
     from app.corpus import sync_corpus
     from app.serve import hold_home
     from app.up import works_on_simulated
 
     with hold_home(settings, "frauddesk index sync"):
-        report = sync_corpus(settings, paths or None, simulated=works_on_simulated(settings), progress=ProgressLine())
+        report = sync_corpus(
+            settings,
+            paths or None,
+            columns=columns,
+            runs=runs or (),
+            simulated=works_on_simulated(settings),
+            progress=ProgressLine(),
+        )
     for failure in report.failed:
         note(f"failed: {failure.source}: {failure.reason}")
     emit(report.to_dict(), report.to_text(), as_json)
