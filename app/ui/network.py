@@ -138,7 +138,8 @@ def _table(web: Network, alert: Alert) -> str:
     if not rows:
         return ""
     return (
-        "<details class='fd-columns'><summary>Linked accounts as a table</summary><div class='fd-table-box'>"
+        "<details class='fd-columns'><summary>Linked accounts as a table</summary>"
+        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Linked accounts'>"
         "<table class='fd-plain'><thead><tr><th scope='col'>Link</th><th scope='col'>Account</th><th scope='col' "
         "class='fd-num'>Payments</th><th scope='col' class='fd-num'>Amount</th><th scope='col'>Flagged</th></tr>"
         "</thead>"

@@ -13,8 +13,9 @@ from app.desk import Desk
 from app.errors import message_of
 from app.queue_figures import queue_figures
 from app.records import AlertPage
-from app.store import NotFoundError
+from app.store_errors import NotFoundError
 from app.ui import format as show
+from app.ui.ask_panel import CasePanel
 from app.ui.case_view import CaseShown, case_page
 from app.ui.decision_view import decision_panel
 from app.ui.events import sent, sent_number, sent_text, shown
@@ -45,15 +46,18 @@ class QueuePage:
         """Lays the page out and wires it."""
         # The browser keeps what is shown: a reload or a restart of the desk goes on where one was.
         state = gr.BrowserState({}, storage_key="frauddesk.queue", secret="queue")
+        opened = gr.State(None)
         with gr.Row(elem_classes="fd-queue-page", equal_height=False):
-            with gr.Column(scale=48, min_width=480, elem_classes="fd-pane"):
+            with gr.Column(scale=48, min_width=320, elem_classes="fd-pane fd-pane-list"):
                 strip = panel(elem_id="queue-figures")
                 bar = panel(elem_id="queue-filter", js_on_load=_script("queue_filter.js"))
                 listing = panel(elem_id="queue-list", js_on_load=_script("queue_list.js"))
-            with gr.Column(scale=52, min_width=480, elem_classes="fd-pane fd-pane-case"):
+            with gr.Column(scale=52, min_width=320, elem_classes="fd-pane fd-pane-case"):
                 case = panel(elem_id="queue-case", js_on_load=_script("queue_case.js"))
                 decision = panel(elem_id="queue-decision", js_on_load=_script("queue_decision.js"))
-        everything = [state, strip, bar, listing, case, decision]
+            with gr.Column(scale=30, min_width=280, elem_classes="fd-pane fd-pane-ask"):
+                CasePanel(self.desk).build(opened, lambda alert_id: alert_id)
+        everything = [state, opened, strip, bar, listing, case, decision]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
         demo.load(self.start, [state], everything, **quiet)
         bar.filter(self.filter, [state], [state, listing], **quiet)
@@ -63,7 +67,7 @@ class QueuePage:
         bar.refresh(self.refresh, [state], [state, strip, bar], **quiet)
         bar.clear(self.clear, [state], everything, **quiet)
         listing.turn(self.turn, [state], [state, listing], **quiet)
-        listing.open(self.open, [state], [state, case, decision], **quiet)
+        listing.open(self.open, [state], [state, opened, case, decision], **quiet)
         case.claim(self.claim, [state], everything, **quiet)
         case.release(self.release, [state], everything, **quiet)
         case.sign(self.sign, [state], everything, **quiet)
@@ -136,11 +140,11 @@ class QueuePage:
         state = replace(state, offset=max(state.offset + step, 0))
         return state.to_dict(), self._list(state, user)
 
-    def open(self, kept: Any, event: gr.EventData, request: gr.Request) -> tuple[dict[str, Any], str, str]:
+    def open(self, kept: Any, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """One alert."""
         user = self._reader(request)
         state = replace(QueueState.of(kept), selected=int(sent_number(event, "id")))
-        return (state.to_dict(), *self._case(state.selected, user))
+        return (state.to_dict(), state.selected, *self._case(state.selected, user))
 
     def claim(self, kept: Any, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """Takes the opened alert."""
@@ -234,7 +238,7 @@ class QueuePage:
 
     def _everything(self, state: QueueState, user: User) -> tuple[Any, ...]:
         parts = self._strip(), self._bar(state, user), self._list(state, user)
-        return (state.to_dict(), *parts, *self._case(state.selected, user))
+        return (state.to_dict(), state.selected, *parts, *self._case(state.selected, user))
 
     def _strip(self) -> str:
         return figures_strip(queue_figures(self.desk.store.engine))

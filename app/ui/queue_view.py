@@ -167,7 +167,8 @@ def _more(state: QueueState, typologies: Iterable[str], saved: Sequence[str]) ->
     return (
         f"<details class='fd-more'{' open' if state.wide else ''}><summary class='fd-button'>Filters{tally}</summary>"
         "<div class='fd-more-body'>"
-        f"<span class='fd-pair'><label class='fd-least'><span>Score from</span><input type='range' name='least' min='0' max='1' step='0.01' "
+        f"<span class='fd-pair'><label class='fd-least'><span>Score from</span>"
+        "<input type='range' name='least' min='0' max='1' step='0.01' "
         f"value='{state.least}'><output data-of='least' data-digits='2'>{state.least:.2f}</output></label>"
         f"<label class='fd-least'><span>to</span><input type='range' name='most' min='0' max='1' step='0.01' "
         f"value='{state.most}'><output data-of='most' data-digits='2'>{state.most:.2f}</output></label></span>"
@@ -226,7 +227,8 @@ def queue_list(
     at = now or datetime.now(UTC)
     rows = "".join(_row(item, item.id == selected, user, at) for item in page.items)
     return (
-        "<div class='fd-table-box'><table class='fd-queue'><caption class='fd-hidden'>Alerts by expected loss</caption>"
+        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Alerts'><table class='fd-queue'>"
+        "<caption class='fd-hidden'>Alerts by expected loss</caption>"
         "<thead><tr><th scope='col' class='fd-num'>Score</th><th scope='col'>Payment</th><th scope='col' "
         "class='fd-roomy'>Typology</th><th scope='col' class='fd-num fd-roomy'>Amount</th><th scope='col' "
         "class='fd-num' aria-sort='descending'>Expected loss</th></tr></thead>"

@@ -238,17 +238,21 @@ def test_a_closed_case_is_found_and_becomes_a_precedent(page, address, desk_sett
     written = list((desk_settings.home / "corpus" / "case_notes").glob("CN-*.md"))
     assert any("heron statue" in path.read_text(encoding="utf-8") for path in written)
     # The next payment to the same payee, scored a moment later, has the case as its precedent.
-    like = {**decided["transaction"], "step": 4_000, "nameOrig": "C4242424242", "transaction_id": "T-LIKE"}
-    like.pop("isFraud", None)
-    asked = urllib.request.Request(
-        f"{address}/api/score?record=true", json.dumps(like).encode(), {"Content-Type": "application/json"}
-    )
-    scored = json.load(urllib.request.urlopen(asked, timeout=60))
+    scored = {"alert": False}
+    for later in range(1, 40):
+        step = decided["transaction"]["step"] + later
+        like = {**decided["transaction"], "step": step, "transaction_id": f"LIKE-{later}"}
+        body = json.dumps(like).encode()
+        asked = urllib.request.Request(f"{address}/api/score?record=true", body, {"Content-Type": "application/json"})
+        scored = json.load(urllib.request.urlopen(asked, timeout=60))
+        if scored["alert"]:
+            break
     assert scored["alert"], scored
     tab(page, "Queue")
-    page.locator("#queue-filter [name=search]").fill("T-LIKE")
-    page.locator("#queue-list tr[data-id] >> text=C4242424242").wait_for()
+    page.locator("#queue-filter [name=search]").fill(scored["transaction_id"])
+    page.wait_for_function("document.querySelectorAll('#queue-list tr[data-id]').length === 1")
     page.locator("#queue-list tr[data-id]").first.click()
+    page.wait_for_selector(f"#queue-case >> text={scored['transaction_id']}")
     page.wait_for_selector("#queue-case .fd-precedents >> text=same account")
     assert "mule account or chain" in page.locator("#queue-case .fd-precedents li").first.inner_text().lower()
     page.locator("#queue-filter [data-do=clear]").evaluate("button => button.click()")

@@ -97,7 +97,8 @@ def test_a_pack_holds_the_whole_record(store, case):
     for part in (
         "## Payment \\[F1\\]", "## Reasons", "## Nearest closed cases", "## Decisions",
         "## Narrative (draft, not signed)", "## References", "## Features", "## Chain of records", "CN-7: Courier",
-        "T00000001", "F02 Mule account or chain", "first payment to this payee", "Known mule", "3 entries about this payment hold.",
+        "T00000001", "F02 Mule account or chain", "first payment to this payee", "Known mule",
+        "3 entries about this payment hold.",
     ):  # fmt: skip
         assert part in text, part
     store.narratives.sign(case, "It was fraud [D1].", "ana")
