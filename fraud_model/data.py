@@ -1,4 +1,4 @@
-"""Transactions from CSV and Parquet files and folders of them, checked, in the types that the package works with.
+"""Transactions from CSV and Parquet files, folders of them, and SQL tables, checked, in this package's types.
 
     frame = read_transactions("payments.parquet", "paysim")
     for chunk in iter_transactions("payments.csv", "cards", chunk_rows=500_000): ...
@@ -32,6 +32,7 @@ from fraud_model.problems import (
 )
 from fraud_model.schema import TransactionSchema, load_schema
 from fraud_model.sources import SourceFile, nearest, open_source
+from fraud_model.tables import as_path, source_name
 from fraud_model.validation import validate
 from fraud_model.values import convert
 
@@ -70,7 +71,7 @@ def read_transactions(
     """All transactions of a file or folder, in its order.
 
     Args:
-        path: A .csv or .parquet file, or a folder of them, read in order of name.
+        path: A .csv or .parquet file, a folder of them, read in order of name, or a table (see `tables`).
         schema: Which column is what: a schema, or what `load_schema` takes.
         columns: Columns wanted; by default those of the schema, the label where there is one.
 
@@ -89,7 +90,7 @@ def read_transactions(
         numbers = np.arange(1, len(frame) + 1)
         duplicate = duplicate_problem(schema.transaction_id, id_hashes(frame[schema.transaction_id]), numbers)
         if duplicate is not None:
-            raise DataError(f"{path}: {duplicate.message}")
+            raise DataError(f"{source_name(path)}: {duplicate.message}")
     return frame
 
 
@@ -102,7 +103,7 @@ def iter_transactions(
     """The transactions of a file or folder in its order, some at a time; memory depends on `chunk_rows` alone.
 
     Args:
-        path: A .csv or .parquet file, or a folder of them, read in order of name.
+        path: A .csv or .parquet file, a folder of them, read in order of name, or a table (see `tables`).
         schema: Which column is what: a schema, or what `load_schema` takes.
         chunk_rows: Most rows in a chunk. A chunk never spans two files.
         columns: Columns wanted; by default those of the schema, the label where there is one.
@@ -117,6 +118,11 @@ def iter_transactions(
     if chunk_rows < 1:
         raise InputError(f"chunk_rows must be at least 1, not {chunk_rows}")
     schema = load_schema(schema)
+    with as_path(path, columns or schema.columns) as local:
+        yield from _read(local, schema, chunk_rows, columns)
+
+
+def _read(path: Path, schema: TransactionSchema, chunk_rows: int, columns: Sequence[str] | None) -> Iterator[Chunk]:
     files = open_source(path)
     wanted = _wanted(files, schema, columns)
     integers = integer_columns(files, schema, wanted)

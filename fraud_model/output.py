@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from fraud_model.errors import DataError
+from fraud_model.table_output import SqlTableWriter
+from fraud_model.tables import is_table
 
 
 class TableWriter:
@@ -116,8 +118,19 @@ class TableWriter:
                     raise
 
 
+def writer_of(target: Path | str) -> "TableWriter | SqlTableWriter":
+    """What writes to a .parquet or .csv file, or to a table of a database (see `tables`).
+
+    Raises:
+        DataError: the target is none of these.
+    """
+    if is_table(target):
+        return SqlTableWriter(str(target))
+    return TableWriter(target)
+
+
 def write_table(frame: pd.DataFrame, path: Path | str) -> None:
-    """Writes a table as Parquet or CSV by its suffix, whole or not at all.
+    """Writes a table as Parquet or CSV by its suffix, or into a database, whole or not at all.
 
     Args:
         frame: Any table; its index is not written.
@@ -126,7 +139,7 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> None:
     Raises:
         DataError: the suffix is neither .parquet nor .csv, or the target cannot be written.
     """
-    with TableWriter(path) as writer:
+    with writer_of(path) as writer:
         writer.write(frame)
 
 

@@ -7,21 +7,22 @@ call after a kill goes on where it ended.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from fraud_model.data import Chunk, TableWriter, iter_transactions
-from fraud_model.entities import Array, Codes, Keys, amounts_of, codes_of, labels_of
+from fraud_model.collected import feature_table
+from fraud_model.data import iter_transactions
 from fraud_model.errors import DataError
-from fraud_model.features import FeatureTable, row_columns
+from fraud_model.features import row_columns
+from fraud_model.output import writer_of
 from fraud_model.parts import identity_of, parts_of
 from fraud_model.progress import Progress, ProgressCallback
 from fraud_model.schema import TransactionSchema
+from fraud_model.tables import as_path, source_name
 
 if TYPE_CHECKING:
     from fraud_model.scorer import Scorer
@@ -32,7 +33,7 @@ class ScoreSummary:
     """What scoring a file did.
 
     Attributes:
-        out: The file written.
+        out: The file or table written.
         rows: Rows scored.
         alerts: Rows at or above the threshold.
         threshold: Least probability of an alert, in [0, 1].
@@ -61,20 +62,20 @@ class ScoreSummary:
 
 def score_file(
     scorer: "Scorer",
-    source: Path,
-    out: Path,
-    history: Path | None,
+    source: Path | str,
+    out: Path | str,
+    history: Path | str | None,
     reasons: int,
     chunk_rows: int,
     progress: ProgressCallback | None = None,
 ) -> ScoreSummary:
-    """Score a CSV or Parquet file, or a folder of them.
+    """Score a CSV or Parquet file, a folder of them, or a table of a database.
 
     Args:
         scorer: The model.
-        source: What to score.
-        out: .parquet or .csv; appears only when complete.
-        history: Earlier transactions of the same schema, not scored.
+        source: What to score: a path, or URL#table (see `tables`).
+        out: .parquet, .csv, or URL#table; appears only when complete.
+        history: Earlier transactions of the same schema, not scored; a path or URL#table.
         reasons: Reasons for each alert.
         chunk_rows: Rows at a time.
         progress: Told after each chunk.
@@ -84,22 +85,27 @@ def score_file(
     """
     started = time.monotonic()
     schema = scorer.schema
-    TableWriter(out)  # refuses a name that it cannot write before any work is done
-    if out.is_dir():
+    writer_of(out)  # refuses a name that it cannot write before any work is done
+    if isinstance(out, Path) and out.is_dir():
         raise DataError(f"{out}: this is a folder; give the name of a file")
-    job = {
-        "source": identity_of(source),
-        "history": identity_of(history) if history is not None else None,
-        "model": [scorer.model_version, scorer.digest, scorer.threshold],
-        "reasons": reasons,
-        "chunk_rows": chunk_rows,
-    }
-    with parts_of(out, job) as parts:
-        table, rows = _read_table(source, history, schema, chunk_rows, progress)
+    with ExitStack() as opened:
+        path = opened.enter_context(as_path(source, schema.columns))
+        before = opened.enter_context(as_path(history, schema.columns)) if history is not None else None
+        job = {
+            "source": identity_of(source, path),
+            "history": identity_of(history, before) if history is not None and before is not None else None,
+            "model": [scorer.model_version, scorer.digest, scorer.threshold],
+            "reasons": reasons,
+            "chunk_rows": chunk_rows,
+        }
+        parts = opened.enter_context(parts_of(out, job))
+        table, rows = feature_table(path, before, schema, chunk_rows, progress)
         first = len(table) - rows
         done, alerts, count = 0, 0, 0
-        for chunk in iter_transactions(source, schema, chunk_rows, _score_columns(schema)):
+        for chunk in iter_transactions(path, schema, chunk_rows, _score_columns(schema)):
             last = done + len(chunk.frame)
+            if last > rows:
+                break
             scores = parts.read(count)
             if scores is None:
                 own = row_columns(chunk.frame, schema, scorer.categories)
@@ -112,9 +118,11 @@ def score_file(
             done, count = last, count + 1
             if progress is not None:
                 progress(Progress("scoring", done, rows))
-        parts.join(count, out)
+        if done != rows:
+            raise DataError(f"{source_name(source)}: the file changed while it was read; score it again")
+        parts.join(count)
     seconds = round(time.monotonic() - started, 2)
-    return ScoreSummary(str(out), done, alerts, scorer.threshold, scorer.model_version, seconds)
+    return ScoreSummary(source_name(out), done, alerts, scorer.threshold, scorer.model_version, seconds)
 
 
 def _score_columns(schema: TransactionSchema) -> list[str]:
@@ -125,96 +133,3 @@ def _score_columns(schema: TransactionSchema) -> list[str]:
         *schema.numeric,
     ]
     return own or [schema.amount]
-
-
-def _read_table(
-    source: Path, history: Path | None, schema: TransactionSchema, chunk_rows: int, progress: ProgressCallback | None
-) -> tuple[FeatureTable, int]:
-    """The keys of history and source, sorted for the kernel, and how many rows are the source's."""
-    earlier = _Collected(schema)
-    if history is not None:
-        earlier.read(iter_transactions(history, schema, chunk_rows, _key_columns(history, schema)), progress)
-    now = _Collected(schema)
-    now.read(iter_transactions(source, schema, chunk_rows, _key_columns(source, schema)), progress)
-    parts = [earlier, now] if earlier.rows else [now]
-    keys = Keys(
-        times=np.concatenate([times for part in parts for times in part.times]),
-        ticks=1,
-        payers=_codes([part.payers for part in parts]),
-        payees=_codes([part.payees for part in parts]),
-        amounts=np.concatenate([amounts for part in parts for amounts in part.amounts]),
-        labels=np.concatenate([labels for part in parts for labels in part.labels]),
-    )
-    return FeatureTable(keys, schema), now.rows
-
-
-def _key_columns(path: Path, schema: TransactionSchema) -> list[str]:
-    from fraud_model.sources import open_source
-
-    keys = [schema.time, schema.payer, schema.payee, schema.amount]
-    if schema.label is not None and all(schema.label in file.columns for file in open_source(path)):
-        keys.append(schema.label)
-    return keys
-
-
-class _Accounts:
-    """Account ids of many chunks: whole numbers as they are, text as 64-bit hashes.
-
-    Two of ten million texts share a hash with a chance of three in a million; in memory a hash is a tenth of a text.
-    """
-
-    def __init__(self) -> None:
-        self.numbers: list[Array] = []
-        self.hashes: list[Array] = []
-        self.missing: list[Array] = []
-
-    def add(self, column: "pd.Series[Any]") -> None:
-        self.missing.append(column.isna().to_numpy())
-        if pd.api.types.is_integer_dtype(column) and not column.hasnans:
-            self.numbers.append(column.to_numpy(np.int64))
-        else:
-            self.hashes.append(_hashed(column.astype("string").fillna("").to_numpy(object)))
-
-    def as_hashes(self) -> list[Array]:
-        return self.hashes or [_hashed(numbers.astype(str).astype(object)) for numbers in self.numbers]
-
-
-class _Collected:
-    """The keys of one source."""
-
-    def __init__(self, schema: TransactionSchema) -> None:
-        self.schema = schema
-        self.rows = 0
-        self.times: list[Array] = []
-        self.amounts: list[Array] = []
-        self.labels: list[Array] = []
-        self.payers = _Accounts()
-        self.payees = _Accounts()
-
-    def read(self, chunks: Iterator[Chunk], progress: ProgressCallback | None) -> None:
-        for chunk in chunks:
-            frame = chunk.frame
-            self.times.append(self.schema.times(frame))
-            self.amounts.append(amounts_of(frame, self.schema))
-            self.labels.append(labels_of(frame, self.schema))
-            self.payers.add(frame[self.schema.payer])
-            self.payees.add(frame[self.schema.payee])
-            self.rows += len(frame)
-            if progress is not None:
-                progress(Progress("reading", self.rows, None))
-
-
-def _codes(parts: Sequence[_Accounts]) -> Codes:
-    texts = any(part.hashes for part in parts)
-    arrays = [array for part in parts for array in (part.as_hashes() if texts else part.numbers)]
-    codes = codes_of([pd.Series(np.concatenate(arrays))])
-    missing = np.flatnonzero(np.concatenate([mask for part in parts for mask in part.missing]))
-    if not missing.size:
-        return codes
-    values = codes.values - codes.low  # an unknown account has no history: each such row is an entity of its own
-    values[missing] = codes.count + np.arange(missing.size)
-    return Codes(values, 0, codes.count + int(missing.size))
-
-
-def _hashed(texts: Array) -> Array:
-    return pd.util.hash_array(texts, categorize=False)

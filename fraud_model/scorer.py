@@ -182,11 +182,15 @@ class Scorer:
         chunk_rows: int = DEFAULT_CHUNK_ROWS,
         progress: ProgressCallback | None = None,
     ) -> "ScoreSummary":
-        """Score a CSV or Parquet file, or a folder of them, into one file; see `score_file.score_file`."""
+        """Score a CSV or Parquet file, a folder of them, or a table, into a file or table; see `score_file`."""
         from fraud_model.score_file import score_file
+        from fraud_model.tables import is_table
 
-        earlier = Path(history) if history is not None else None
-        return score_file(self, Path(source), Path(out), earlier, reasons, chunk_rows, progress)
+        def named(place: str | Path) -> str | Path:
+            return place if is_table(place) else Path(place)
+
+        earlier = named(history) if history is not None else None
+        return score_file(self, named(source), named(out), earlier, reasons, chunk_rows, progress)
 
     def _probabilities(self, matrix: Array) -> Array:
         if not len(matrix):

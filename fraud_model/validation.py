@@ -23,6 +23,7 @@ from fraud_model.problems import (
 )
 from fraud_model.schema import TransactionSchema, load_schema
 from fraud_model.sources import SourceFile, open_source
+from fraud_model.tables import as_path, source_name
 from fraud_model.values import Array, Finding, as_table, convert
 
 MUCH_MISSING = 0.30
@@ -32,7 +33,7 @@ def validate(source: pd.DataFrame | Path | str, schema: TransactionSchema | str)
     """Checks transactions against their schema.
 
     Args:
-        source: Transactions, or the path of a CSV or Parquet file or of a folder of them.
+        source: Transactions, the path of a CSV or Parquet file or of a folder of them, or a table (see `tables`).
         schema: Which column is what: a schema, or what `load_schema` takes.
 
     Returns:
@@ -49,9 +50,10 @@ def validate(source: pd.DataFrame | Path | str, schema: TransactionSchema | str)
         single = source.loc[:, ~source.columns.duplicated()]
         whole = Piece(as_table(single, usable), np.arange(1, len(source) + 1))
         return _Check("table", schema, problems, usable, [None]).run(iter([whole]))
-    files = open_source(source)
-    problems, usable = _check_files(files, schema)
-    return _Check(str(source), schema, problems, usable, files).run(pieces(files, usable, PIECE_ROWS))
+    with as_path(source, schema.columns) as path:
+        files = open_source(path)
+        problems, usable = _check_files(files, schema)
+        return _Check(source_name(source), schema, problems, usable, files).run(pieces(files, usable, PIECE_ROWS))
 
 
 @dataclass

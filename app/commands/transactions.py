@@ -9,9 +9,14 @@ import typer
 from app.console import ProgressLine, emit, note, start, table
 from app.settings import Settings
 
+_SOURCES = "CSV, Parquet, a folder of them, or a table as URL#table (sqlite:///bank.db#payments)"
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Schema = Annotated[str, typer.Option(help="paysim, cards, or a schema's .toml file.")]
+Source = Annotated[str, typer.Argument(metavar="FILE", help=f"{_SOURCES}.")]
+Data = Annotated[str, typer.Option(help=f"Labelled transactions: {_SOURCES}.")]
 OutFile = Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")]
+OutTable = Annotated[str, typer.Option(help="What to write: a .parquet or .csv file, or URL#table.")]
 Track = Annotated[str, typer.Option(help="Of paysim: strict, authorisation (payer's balance) or leaky (all).")]
 
 
@@ -42,7 +47,7 @@ def simulate(
     emit(result, f"{len(frame):,} transactions over {days} days, {frauds:,} fraudulent: {out}", as_json)
 
 
-def validate(file: Path, schema: Schema, as_json: Json = False) -> None:
+def validate(file: Source, schema: Schema, as_json: Json = False) -> None:
     """Everything that is wrong with a file of transactions, in one pass."""
     start()
     from fraud_model.data import validate as check
@@ -54,7 +59,7 @@ def validate(file: Path, schema: Schema, as_json: Json = False) -> None:
         raise typer.Exit(2)
 
 
-def features(file: Path, schema: Schema, out: OutFile, as_json: Json = False) -> None:
+def features(file: Source, schema: Schema, out: OutFile, as_json: Json = False) -> None:
     """Compute the model's features, one row per transaction, in input order."""
     start()
     from fraud_model.data import read_transactions, write_table
@@ -71,7 +76,7 @@ def features(file: Path, schema: Schema, out: OutFile, as_json: Json = False) ->
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="Labelled transactions: CSV, Parquet, or a folder.")],
+    data: Data,
     schema: Schema,
     train_days: Annotated[int | None, typer.Option(help="Days to train on; all that there are when left out.")] = None,
     until: Annotated[datetime | None, typer.Option(help="Use nothing from this UTC time on.")] = None,
@@ -96,6 +101,7 @@ def train(
     from fraud_model.learners import Recipe
     from fraud_model.schema import load_schema
     from fraud_model.selection import SelectionPlan
+    from fraud_model.tables import source_name
     from fraud_model.train import train as fit
 
     columns = load_schema(schema).with_track(track)
@@ -125,7 +131,7 @@ def train(
             until=until,
             seed=settings.seed,
             progress=ProgressLine(),
-            dataset_name=str(data),
+            dataset_name=source_name(data),
             gates=gates_of(settings),
             one_column_limit=settings.leakage_limit,
             rule=rule,
@@ -156,7 +162,7 @@ def train(
 
 
 def backtest(
-    data: Annotated[Path, typer.Option(help="Labelled transactions: CSV, Parquet, or a folder.")],
+    data: Data,
     schema: Schema,
     first_test_day: Annotated[datetime, typer.Option(help="First day of the first test, UTC.")],
     train_days: Annotated[int, typer.Option(help="Days to train on.")] = 7,
@@ -190,14 +196,14 @@ def backtest(
 
 
 def score(
-    file: Path,
-    out: OutFile,
-    history: Annotated[Path | None, typer.Option(help="Earlier transactions of the same schema.")] = None,
+    file: Source,
+    out: OutTable,
+    history: Annotated[str | None, typer.Option(help="Earlier transactions of the same schema, as FILE.")] = None,
     model: Annotated[str, typer.Option(help="`champion`, or a version number.")] = "champion",
     reasons: Annotated[int, typer.Option(min=0, help="Reasons to write for each alert.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Score a file: one row per transaction, in input order."""
+    """Score a file or a table: one row per transaction, in input order."""
     settings = start()
     from fraud_model.scorer import Scorer
 
