@@ -32,6 +32,7 @@ from app.library import Library
 from app.precedents import find_precedents
 from app.records import Alert, Precedent, Scored
 from app.scoring import ID_KEY, score_frame, table_of
+from app.second_arm import set_second_arm
 from app.settings import Settings
 from app.store import Store
 from app.typologies import find_typology
@@ -68,6 +69,7 @@ class Desk:
         self.settings = settings
         self.assistant = Assistant(self)
         self.arms = Arms(lambda: self.answerer)
+        set_second_arm(self)
         self.answering = Answering(self)
         self.library = Library(self)
         # One thread at a time writes the index; searches go on meanwhile.

@@ -42,6 +42,9 @@ class Settings:
     embedding_model: str = _setting("", "Folder of a sentence-transformers model; empty: the packaged MiniLM.")
     llm: str = _setting("extractive", "Who writes the answers: `extractive`, or `ollama:MODEL`.")
     ollama_url: str = _setting("http://127.0.0.1:11434", "Address of the Ollama server.")
+    ab_share: int = _setting(0, "Conversations in a hundred that a second configuration answers; 0: none.")
+    ab_llm: str = _setting("", "Who writes the answers in it; empty: as `llm` says.")
+    ab_passages: int = _setting(0, "Passages that its answers are taken from; 0: as many as in the first.")
     judge: str = _setting("", "Model that gives Ragas' metrics its verdicts, `ollama:MODEL`; empty: none does.")
     tracing: str = _setting(
         "off", "Whether each question becomes an MLflow trace and the prompt comes from its registry: `on` or `off`."
@@ -95,6 +98,14 @@ class Settings:
             self.llm == "extractive" or (self.llm.startswith("ollama:") and len(self.llm) > len("ollama:")),
             "llm",
             f"{self.llm!r} is neither `extractive` nor `ollama:MODEL`",
+        )
+        _require(0 <= self.ab_share <= 100, "ab_share", f"{self.ab_share} is not between 0 and 100")
+        _require(self.ab_passages >= 0, "ab_passages", f"{self.ab_passages} is below 0")
+        _require(
+            self.ab_llm in ("", "extractive")
+            or (self.ab_llm.startswith("ollama:") and len(self.ab_llm) > len("ollama:")),
+            "ab_llm",
+            f"{self.ab_llm!r} is neither `extractive` nor `ollama:MODEL`",
         )
         _require(
             self.judge == "" or (self.judge.startswith("ollama:") and len(self.judge) > len("ollama:")),

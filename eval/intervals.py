@@ -48,3 +48,24 @@ def paired_difference(before: Vector, after: Vector, seed: int = 0) -> Interval:
     The difference is beyond chance where the interval leaves out zero.
     """
     return mean_interval(after - before, seed)
+
+
+def difference_of_ratios(first: tuple[Vector, Vector], second: tuple[Vector, Vector], seed: int = 0) -> Interval:
+    """A ratio of two sums in the second group less that in the first, the groups having nothing in common.
+
+    Args:
+        first: Numerators and denominators, shape (units,) each; units are resampled whole.
+        second: The same of the other group.
+        seed: Of the resampling.
+    """
+    if any(len(numerator) == 0 or denominator.sum() == 0 for numerator, denominator in (first, second)):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    generator = np.random.default_rng(seed)
+    ratios = []
+    for numerator, denominator in (first, second):
+        drawn = generator.integers(0, len(numerator), size=(RESAMPLES, len(numerator)))
+        bottoms = denominator[drawn].sum(axis=1)
+        ratios.append(numerator[drawn].sum(axis=1) / np.where(bottoms > 0, bottoms, np.nan))
+    low, high = np.nanquantile(ratios[1] - ratios[0], [0.025, 0.975])
+    value = second[0].sum() / second[1].sum() - first[0].sum() / first[1].sum()
+    return Interval(float(value), float(low), float(high))

@@ -130,8 +130,8 @@ def measures_for(trials: Sequence[Trial], embed: Embed) -> list[Measure]:
         Measure("citation_precision", own.CitationPrecision(), _answered_with_gold, _whole),
         Measure("citation_recall", own.CitationRecall(), _has_gold, _whole),
         Measure("citation_document_precision", own.CitationDocumentPrecision(), _answered_with_gold, _whole),
-        Measure("citation_support", own.CitationSupport(), _answered, _whole),
-        Measure("quote_exactness", own.QuoteExactness(), _answered, _whole),
+        Measure("citation_support", own.CitationSupport(), _answered_from_documents, _whole),
+        Measure("quote_exactness", own.QuoteExactness(), _answered_from_documents, _whole),
         Measure("figure_correctness", own.FigureCorrectness(), _names_figures, _whole),
         Measure("figure_recall", own.FigureRecall(), _reference_names_figures, _whole),
         Measure("tool_figure_recall", own.ToolFigureRecall(), _asked_of_tools, _whole),
@@ -216,6 +216,11 @@ def _has_gold(trial: Trial) -> bool:
 
 def _answered(trial: Trial) -> bool:
     return trial.answered and not trial.question.facts
+
+
+def _answered_from_documents(trial: Trial) -> bool:
+    """Not where the desk's tools answered alone: their figures have no citations."""
+    return _answered(trial) and bool(trial.sentences or not trial.tool_text)
 
 
 def _asked_of_tools(trial: Trial) -> bool:

@@ -106,7 +106,7 @@ class QuoteExactness(TrialMetric):
 
 
 class FigureCorrectness(TrialMetric):
-    """Share of the answer's figures that stand in the cited text, the gold passages, or the question itself.
+    """Share of the answer's figures that stand in the cited text, in what tools gave, in the gold or the question.
 
     Figures are numbers, dates, times and identifiers, compared by value: 1,200.00 is 1200.
     """
@@ -117,7 +117,8 @@ class FigureCorrectness(TrialMetric):
         """Score one trial; 1 where the answer names no figure."""
         named = figures(trial.response)
         evidence = [c.found for c in trial.citations if c.found] + [gold.quote for gold in trial.gold]
-        known = figures(" \n ".join([*evidence, trial.question.question, trial.question.reference_answer]))
+        given = [trial.tool_text, trial.question.question, trial.question.reference_answer]
+        known = figures(" \n ".join([*evidence, *given]))
         invented = sorted(named - known)
         if not named:
             return MetricResult(value=1.0, reason="no figures")

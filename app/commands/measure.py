@@ -16,6 +16,7 @@ def register(cli: typer.Typer) -> None:
     group = typer.Typer(help="Measure: answers with Ragas, drift with Evidently.", no_args_is_help=True)
     group.command("rag")(rag)
     group.command("drift")(drift)
+    group.command("arms")(arms)
     compare.register(group)
     questions.register(group)
     cli.add_typer(group, name="eval")
@@ -64,6 +65,22 @@ def rag(
             if not gate.passed:
                 note(f"frauddesk: gate failed: {gate.metric} is {gate.value:.4f}, under {gate.least:g}")
         raise typer.Exit(1)
+
+
+def arms(
+    days: Annotated[int, typer.Option(min=1, help="How many days to look back.")] = 30,
+    judge: Annotated[str | None, typer.Option(help="A model that gives verdicts beside: ollama:MODEL.")] = None,
+    judge_url: Annotated[str | None, typer.Option(help="Its Ollama server, if not that of the answers.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold two configurations in service against each other: feedback, and Ragas' figures of the answers given."""
+    settings = start({"judge": judge})
+    from app.second_arm import measure_service
+    from eval.judge import Judge
+
+    asked = Judge.parse(settings.judge, judge_url or settings.ollama_url) if settings.judge else None
+    result = measure_service(settings, days, asked)
+    emit(result.to_dict(), result.report_markdown, as_json)
 
 
 def drift(as_json: Json = False) -> None:
