@@ -7,6 +7,7 @@ from app.access import User
 from app.challengers import AlertChange, Moved, Segment, SideBySide
 from app.jobs import Job
 from app.ui import format as show
+from app.ui.grid import Num, grid
 from fraud_model.registry import HistoryEntry, ModelVersionInfo
 
 _FIGURES = {
@@ -32,13 +33,15 @@ _BUDGETS = (10, 50, 100)
 def versions_view(versions: Sequence[ModelVersionInfo], chosen: str) -> str:
     """Every version; a click puts it beside the champion."""
     names = [name for name in _LISTED_FIGURES if any(name in version.metrics for version in versions)]
-    head = "".join(f"<th scope='col' class='fd-num'>{_FIGURES[name]}</th>" for name in names)
     rows = "".join(_version(version, names, version.version == chosen) for version in versions)
     return _card(
         "Versions",
-        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain fd-versions'><thead><tr><th scope='col'>Version</th>"
-        f"<th scope='col'>State</th>{head}<th scope='col'>Trained (UTC)</th><th scope='col'></th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>",
+        grid(
+            "Versions",
+            ("Version", "State", *(Num(_FIGURES[name]) for name in names), "Trained (UTC)", ""),
+            rows,
+            "fd-versions",
+        ),
         "Figures of a version are those of its own validation days; two versions are held against each other below.",
     )
 
@@ -109,12 +112,8 @@ def _figures(found: SideBySide, uri: str) -> str:
 
 
 def _table(champion: str, challenger: str, last: str, rows: str) -> str:
-    end = f"<th scope='col' class='fd-num'>{last}</th>" if last else ""
-    return (
-        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col'>Figure</th><th scope='col' "
-        f"class='fd-num'>Champion {show.text(champion)}</th><th scope='col' class='fd-num'>Version "
-        f"{show.text(challenger)}</th>{end}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    heads = ["Figure", Num(f"Champion {champion}"), Num(f"Version {challenger}")]
+    return grid("Figures of both versions", [*heads, Num(last)] if last else heads, rows)
 
 
 def _difference(name: str, pair: "dict[str, float] | object") -> str:
@@ -193,16 +192,11 @@ def _budgets(found: SideBySide) -> str:
             )
     if not rows:
         return ""
-    first, second = show.text(found.champion.version), show.text(found.challenger.version)
-    head = "".join(
-        f"<th scope='col' class='fd-num'>{figure} of {version}</th>"
-        for figure in ("Precision", "Recall")
-        for version in (first, second)
-    )
+    first, second = found.champion.version, found.challenger.version
+    heads = [Num(f"{figure} of {version}") for figure in ("Precision", "Recall") for version in (first, second)]
     return _card(
         "By alert budget",
-        f"<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col'>Budget</th>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>",
+        grid("By alert budget", ["Budget", *heads], rows),
         "Mean over the days of each version's own validation.",
     )
 
@@ -227,7 +221,7 @@ def _segments(segments: Sequence[Segment], found: SideBySide) -> str:
         f"<td class='fd-num'>{_figure(each.challenger.get('recall'))}</td></tr>"
         for each in segments
     )
-    first, second = show.text(found.champion.version), show.text(found.challenger.version)
+    first, second = found.champion.version, found.challenger.version
     heads = (
         "Payments",
         "Frauds",
@@ -236,11 +230,9 @@ def _segments(segments: Sequence[Segment], found: SideBySide) -> str:
         f"Recall of {first}",
         f"of {second}",
     )
-    head = "".join(f"<th scope='col' class='fd-num'>{name}</th>" for name in heads)
     return _card(
         "By segment",
-        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col'>Segment</th>"
-        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>",
+        grid("By segment", ["Segment", *map(Num, heads)], rows),
         "Each on its own validation days; segments with few frauds move by chance.",
     )
 
@@ -272,12 +264,8 @@ def _moved(title: str, payments: Sequence[Moved], currency: str) -> str:
         f"<td class='fd-num'>{show.score(each.challenger)}</td><td>{show.text(each.known)}</td></tr>"
         for each in payments
     )
-    return (
-        f"<h4>{title}</h4><div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col'>Payment</th>"
-        "<th scope='col' class='fd-num'>Amount</th><th scope='col' class='fd-num'>Champion's score</th><th scope='col' "
-        "class='fd-num'>Challenger's score</th><th scope='col'>Label</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    heads = ("Payment", Num("Amount"), Num("Champion's score"), Num("Challenger's score"), "Label")
+    return f"<h4>{title}</h4>{grid(title, heads, rows)}"
 
 
 def training_view(job: Job | None, user: User) -> str:
@@ -339,9 +327,7 @@ def history_view(entries: Sequence[HistoryEntry], user: User) -> str:
     )
     return _card(
         "History",
-        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr><th scope='col' class='fd-num'>When (UTC)</th>"
-        "<th scope='col'>What</th><th scope='col'>Who</th><th scope='col'>Why</th><th scope='col' class='fd-num'>"
-        f"Average precision</th></tr></thead><tbody>{rows}</tbody></table></div>{back}",
+        grid("History", (Num("When (UTC)"), "What", "Who", "Why", Num("Average precision")), rows) + back,
     )
 
 

@@ -21,6 +21,7 @@ from app.quality import (
 from app.schedules import KINDS, Health, health
 from app.ui import format as show
 from app.ui.charts import Lane, Panel, Point, Series, timeline
+from app.ui.grid import Num, grid
 from app.ui.panel import panel
 
 _ANSWER_FIGURES = ("citation_recall", "context_recall_by_id", "refusal_precision", "refusal_recall")
@@ -37,6 +38,7 @@ _SHOWN_FIGURES = (
     "latency_p95_seconds",
 )
 _MODEL_FIGURES = ("average_precision", "precision_at_budget", "recall_at_budget")
+_SCHEDULE_HEADS = ("Measurement", "When (cron, UTC)", Num("Last run"), "Result", Num("Next"))
 _TABLE_RUNS = 5
 _HEAT_RUNS = 8
 _HEAT_COLUMNS = 12
@@ -87,20 +89,9 @@ class QualityPage:
             for problem, kinds in problems.items()
         )
         rows = "".join(_schedule_row(each) for each in found)
-        head = "".join(
-            f"<th scope='col'{place}>{name}</th>"
-            for name, place in (
-                ("Measurement", ""),
-                ("When (cron, UTC)", ""),
-                ("Last run", " class='fd-num'"),
-                ("Result", ""),
-                ("Next", " class='fd-num'"),
-            )
-        )
         return alarms + _card(
             "Schedule",
-            f"<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead><tr>{head}</tr></thead>"
-            f"<tbody>{rows}</tbody></table></div>",
+            grid("Schedule", _SCHEDULE_HEADS, rows),
             "<code>frauddesk schedule</code> runs them at their times; <code>frauddesk schedule --once</code> now.",
         )
 
@@ -259,17 +250,13 @@ def _worst_column(runs: list[Measured]) -> Series:
 
 
 def _table(names: list[str], runs: list[Measured]) -> str:
-    head = "".join(f"<th scope='col' class='fd-num'>{show.moment(run.at)}</th>" for run in runs)
     body = "".join(
         f"<tr><th scope='row'>{show.plain_name(name)}</th>"
         + "".join(f"<td class='fd-num'>{_with_interval(run.metrics, name)}</td>" for run in runs)
         + "</tr>"
         for name in names
     )
-    return (
-        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain'><thead>"
-        f"<tr><th scope='col'>Figure</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return grid("Figures", ("Figure", *(Num(show.moment(run.at)) for run in runs)), body)
 
 
 def _question(row: dict[str, Any]) -> str:
@@ -294,7 +281,6 @@ def _drift(runs: list[Measured]) -> str:
     latest = shown[0]
     columns = [name.removeprefix("psi.") for name in latest.metrics if name.startswith("psi.")]
     columns.sort(key=lambda name: (-latest.metrics.get(f"level.{name}", 0), -latest.metrics[f"psi.{name}"]))
-    head = "".join(f"<th scope='col' class='fd-num'>{show.moment(run.at)}</th>" for run in shown)
     rows = "".join(
         f"<tr><th scope='row'>{show.text(name)}</th>"
         + "".join(f"<td class='fd-num'>{_level(run, name)}</td>" for run in shown)
@@ -307,8 +293,7 @@ def _drift(runs: list[Measured]) -> str:
         f"Drift by column: {_level_tag(verdict)}",
         f"<p class='fd-soft'>{_VERDICTS.get(verdict, '')} Window {show.text(latest.params.get('window', ''))}, model "
         f"version {show.text(latest.params.get('model_version', ''))}.</p>"
-        "<div class='fd-table-box' tabindex='0' role='region' aria-label='Table'><table class='fd-plain fd-heat'><thead>"
-        f"<tr><th scope='col'>Column</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>",
+        + grid("Drift by column", ("Column", *(Num(show.moment(run.at)) for run in shown)), rows, "fd-heat"),
         "Population stability index; ▲ watch, ■ act: a column is acted on when two windows in a row agree, and judged "
         f"only beyond its own movement within the reference. {rest} calmer columns are in the run's report "
         "(<code>drift.html</code> in MLflow).",

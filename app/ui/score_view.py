@@ -9,6 +9,7 @@ from app.access import User
 from app.jobs import Job
 from app.records import Scored
 from app.ui import format as show
+from app.ui.grid import Num, grid
 from fraud_model import TransactionSchema
 from fraud_model.data import ValidationReport
 
@@ -111,7 +112,6 @@ def result_view(top: pd.DataFrame, job: Job) -> str:
     """What came of a scored file, the way to all of it, and the payments with the highest scores."""
     result = job.result
     texts = [column for column in top.columns if column.startswith("reason_") and not column.endswith("_effect")]
-    head = "".join(f"<th scope='col'>{show.plain_name(column)}</th>" for column in texts)
     rows = "".join(
         f"<tr><td class='fd-num'>{show.score(float(row['fraud_probability']))}</td><th scope='row' class='fd-id'>"
         f"{show.text(row['transaction_id'])}</th><td class='fd-keep'>{'▲ alert' if row['alert'] else '–'}</td>"
@@ -130,9 +130,13 @@ def result_view(top: pd.DataFrame, job: Job) -> str:
         f"</dd></div><div><dt>Model</dt><dd>version {show.text(result['model_version'])}</dd></div>{run}</dl>"
         f"<p><a class='fd-button fd-download' href='/api/jobs/{show.text(job.id)}/result' download>Download all "
         f"{result['rows']:,} scores</a></p><p class='fd-soft'>The {len(top):,} highest scores; the file has every row "
-        "in its order.</p><div class='fd-table-box' tabindex='0' role='region' aria-label='Highest scores'><table "
-        "class='fd-plain'><thead><tr><th scope='col' class='fd-num'>Score</th><th scope='col'>Payment</th><th "
-        f"scope='col'>Alert</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+        "in its order.</p>"
+        + grid(
+            "Highest scores",
+            (Num("Score"), "Payment", "Alert", *(column.replace("_", " ").capitalize() for column in texts)),
+            rows,
+        )
+        + "</section>"
     )
 
 
@@ -157,12 +161,8 @@ def jobs_view(jobs: Sequence[Job], chosen: str, user: User) -> str:
     if not jobs:
         return ""
     rows = "".join(_job(job, job.id == chosen, user) for job in jobs)
-    return (
-        "<section><h3>Files</h3><div class='fd-table-box' tabindex='0' role='region' aria-label='Files'><table "
-        "class='fd-plain fd-jobs'><thead><tr><th scope='col'>File</th><th scope='col'>State</th><th scope='col' "
-        f"class='fd-num'>Submitted (UTC)</th><th scope='col'></th></tr></thead><tbody>{rows}</tbody></table></div>"
-        "</section>"
-    )
+    heads = ("File", "State", Num("Submitted (UTC)"), "")
+    return f"<section><h3>Files</h3>{grid('Files', heads, rows, 'fd-jobs')}</section>"
 
 
 def _job(job: Job, chosen: bool, user: User) -> str:
