@@ -1,18 +1,76 @@
 """The typology that an alert looks most like, and the guide's passage that says so.
 
-Three kinds of evidence are added: how near each guide is to the reasons in words, what the reasons themselves speak
-for (their profile), and how the nearest closed cases ended. The shares are parts of that evidence, not probabilities.
+Three kinds of evidence are added: how near each guide is to the reasons in words, which of the guides' signs the frozen
+features show, and how the nearest closed cases ended. The signs weigh most: reasons in words resemble each other across
+typologies. The shares are parts of that evidence, not probabilities.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from app.precedents import Searchable, opening, story_of
-from app.records import CONFIRMED_FRAUD, Alert, Precedent, ReasonRecord, Scored, Typology, iso
+from app.records import CONFIRMED_FRAUD, Alert, Precedent, Scored, Typology, iso
 
 COLLECTION = "typologies"
 _PASSAGES = 30
-_TEXT_WEIGHT, _PROFILE_WEIGHT, _CASES_WEIGHT = 1.0, 1.5, 1.0
+_TEXT_WEIGHT, _SIGNS_WEIGHT, _CASES_WEIGHT = 0.5, 2.0, 0.5
+_HOUR, _ANY = 3_600.0, float("inf")
+
+
+@dataclass(frozen=True)
+class _Sign:
+    """A sign that a guide gives: features within ranges `[low, high)`, on kinds of payment that contain a word."""
+
+    typology: str
+    weight: float
+    words: str
+    ranges: tuple[tuple[str, float, float], ...]
+    kinds: tuple[str, ...] = ()
+
+
+_MOVED = ("transfer", "cash_out", "debit")
+_BOUGHT = ("payment", "purchase", "card")
+# Amounts in the payment's currency, times in seconds, counts of payments or accounts, as the guides put them.
+_SIGNS = (
+    _Sign("structuring", 3.0, "the amount stays just below 10,000", (("amount", 7_000, 10_000),)),
+    _Sign(
+        "structuring", 1.0, "large amounts again and again within a day",
+        (("amount", 5_000, 10_000), ("payer_sum_1d", 5_000, _ANY)),
+    ),
+    _Sign("credential_testing", 2.0, "a tiny amount, as used to try an instrument out", (("amount", 0, 10),)),
+    _Sign(
+        "credential_testing", 1.5, "small payments in quick succession",
+        (("amount", 0, 60), ("payer_count_1d", 3, _ANY), ("payer_since_last", 0, 4 * _HOUR)),
+    ),
+    _Sign(
+        "credential_testing", 1.5, "a purchase soon after a series of others",
+        (("payer_count_1d", 4, _ANY), ("payer_since_last", 0, 6 * _HOUR)), _BOUGHT,
+    ),
+    _Sign(
+        "merchant_collusion", 2.0, "far above what this payee usually takes, from many payers",
+        (("payee_ratio_30d", 1.4, _ANY), ("payee_others_30d", 4, _ANY), ("amount", 10, _ANY)), _BOUGHT,
+    ),
+    _Sign("merchant_collusion", 1.0, "a purchase, and no burst of payments before it",
+          (("amount", 10, _ANY), ("payer_count_1d", 0, 2)), _BOUGHT),
+    _Sign("mule_chain", 2.0, "the payee receives from many unrelated payers",
+          (("payee_others_30d", 8, _ANY), ("amount", 50, 7_000)), _MOVED),
+    _Sign("mule_chain", 1.5, "several payers pay the payee on one day",
+          (("payee_others_1d", 2, _ANY), ("amount", 50, 7_000)), _MOVED),
+    _Sign(
+        "account_takeover", 2.5, "the payer's payments follow each other within hours, each large",
+        (("payer_count_1d", 2, _ANY), ("payer_since_last", 0, 5 * _HOUR), ("amount", 50, _ANY)), _MOVED,
+    ),
+    _Sign("account_takeover", 1.0, "several payees on one day", (("payer_others_1d", 2, _ANY), ("amount", 50, _ANY)),
+          _MOVED),
+    _Sign("account_takeover", 0.5, "paid between midnight and six", (("hour", 0, 6), ("amount", 50, _ANY)), _MOVED),
+    _Sign(
+        "social_engineering", 2.5, "again to the same new payee, 14 to 50 hours after the payment before",
+        (("pair_first", 0, 0.5), ("pair_since_last", 12 * _HOUR, 60 * _HOUR), ("amount", 50, _ANY)), ("transfer",),
+    ),
+    _Sign("social_engineering", 1.0, "large for this payer, with time to think between payments",
+          (("payer_median_ratio", 8, _ANY), ("payer_since_last", 8 * _HOUR, _ANY)), ("transfer",)),
+)  # fmt: skip
 # The text evidence of a guide is how far its cosine stands above this one, which any two texts about payments reach.
 _ORDINARY_COSINE = 0.25
 
@@ -29,7 +87,7 @@ def find_typology(index: Searchable, case: Alert | Scored, precedents: Sequence[
     if not guides:
         return None
     text = _normal({name: max(float(hit.similarity) - _ORDINARY_COSINE, 0.0) for name, hit in guides.items()})
-    profile, words = reason_profile(case)
+    profile, words = sign_profile(case)
     profile = {name: weight for name, weight in profile.items() if name in guides}
     cases: dict[str, float] = {}
     for item in precedents:
@@ -37,7 +95,7 @@ def find_typology(index: Searchable, case: Alert | Scored, precedents: Sequence[
             cases[item.typology] = cases.get(item.typology, 0.0) + max(item.similarity, 0.0) + len(item.shared_accounts)
     evidence = {
         name: _TEXT_WEIGHT * text.get(name, 0.0)
-        + _PROFILE_WEIGHT * _normal(profile).get(name, 0.0)
+        + _SIGNS_WEIGHT * _normal(profile).get(name, 0.0)
         + _CASES_WEIGHT * _normal(cases).get(name, 0.0)
         for name in guides
     }
@@ -64,51 +122,23 @@ def find_typology(index: Searchable, case: Alert | Scored, precedents: Sequence[
     )
 
 
-def reason_profile(case: Alert | Scored) -> tuple[dict[str, float], dict[str, str]]:
-    """What the reasons speak for, by typology, and the words for the strongest of them.
-
-    A reason counts by its effect on the score and only where it raises it. The signs are those that the guides give.
-    """
+def sign_profile(case: Alert | Scored) -> tuple[dict[str, float], dict[str, str]]:
+    """What the frozen features speak for, by typology, and the strongest sign of each in words."""
+    kind = str(case.transaction.get("type") or "").lower()
     weights: dict[str, float] = {}
     words: dict[str, tuple[float, str]] = {}
-    features = case.features
-    for reason in case.reasons:
-        if reason.effect <= 0:
+    for sign in _SIGNS:
+        if sign.kinds and kind and not any(part in kind for part in sign.kinds):
             continue
-        for name, factor in _signs(reason, case.amount, features):
-            weight = factor * reason.effect
-            weights[name] = weights.get(name, 0.0) + weight
-            if weight > words.get(name, (0.0, ""))[0]:
-                words[name] = (weight, reason.text)
+        values = [case.amount if name == "amount" else case.features.get(name) for name, _, _ in sign.ranges]
+        if not all(
+            value is not None and low <= value < high for value, (_, low, high) in zip(values, sign.ranges, strict=True)
+        ):
+            continue
+        weights[sign.typology] = weights.get(sign.typology, 0.0) + sign.weight
+        if sign.weight > words.get(sign.typology, (0.0, ""))[0]:
+            words[sign.typology] = (sign.weight, sign.words)
     return weights, {name: text for name, (_, text) in words.items()}
-
-
-def _signs(reason: ReasonRecord, amount: float, features: Mapping[str, float | None]) -> list[tuple[str, float]]:
-    """Typologies that one reason speaks for, each with its weight."""
-    name = reason.feature
-    value = reason.value if reason.value is not None else float("nan")
-    many_payers = (features.get("payee_others_30d") or 0.0) >= 3
-    signs: list[tuple[str, float]] = []
-    if name.startswith(("payee_others", "payee_fraud", "payee_since_fraud")):
-        signs += [("mule_chain", 1.0)] if many_payers else [("mule_chain", 0.6), ("account_takeover", 0.3)]
-    if name.startswith(("payer_ratio", "payer_median", "payer_large", "payer_since_large", "payer_sum", "payer_max")):
-        signs += [("account_takeover", 0.7), ("social_engineering", 0.7)]
-    if name.startswith("pair_") and value in (1.0,):
-        signs += [("social_engineering", 0.8), ("account_takeover", 0.5)]
-    if name.startswith(("payer_count_1d", "payer_since_last", "payer_others_1d")):
-        signs += [("account_takeover", 0.8)] if amount > 50 else [("credential_testing", 1.2)]
-    if name == "amount":
-        if amount <= 10:
-            signs.append(("credential_testing", 1.5))
-        elif 7_000 <= amount < 10_000:
-            signs.append(("structuring", 1.5))
-        elif amount >= 1_000:
-            signs += [("social_engineering", 0.4), ("account_takeover", 0.4)]
-    if name in ("hour", "payer_hour_share"):
-        signs.append(("account_takeover", 0.5))
-    if name.startswith(("payee_ratio", "payee_count", "payee_mean", "payee_std", "payee_max")):
-        signs.append(("merchant_collusion", 0.8))
-    return signs
 
 
 def _guides(index: Searchable, case: Alert | Scored) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from app.ledger_check import check_payment
 from app.narratives import cited, draft, references, unknown_references
 from app.records import Precedent, ReasonRecord, Typology
 from app.store import InvalidDecisionError
+from app.typologies import sign_profile
 from app.ui.case_record import nearness
 from app.ui.case_view import CaseShown, case_page
 from app.ui.network import network_svg
@@ -377,3 +378,29 @@ def test_an_engineer_sees_no_case_notes(client):
     seen = desk.cases.read(number, User("eve", "engineer"))
     assert (seen.hidden, seen.alert.precedents, seen.signed) == (True, None, None)
     assert desk.cases.read(number, User("ana", "analyst")).alert.precedents is not None
+
+
+@pytest.mark.parametrize(
+    ("typology", "kind", "amount", "features"),
+    [
+        ("structuring", "CASH_IN", 9_300.0, {"payer_sum_1d": 9_100.0}),
+        ("credential_testing", "PAYMENT", 1.99, {"payer_count_1d": 4.0, "payer_since_last": 900.0}),
+        (
+            "merchant_collusion",
+            "PAYMENT",
+            80.0,
+            {"payee_ratio_30d": 2.2, "payee_others_30d": 9.0, "payer_count_1d": 0.0},
+        ),
+        ("mule_chain", "CASH_OUT", 600.0, {"payee_others_30d": 15.0, "payee_others_1d": 3.0}),
+        ("account_takeover", "TRANSFER", 1_200.0, {"payer_count_1d": 3.0, "payer_since_last": 7_200.0, "hour": 3.0}),
+        ("social_engineering", "TRANSFER", 700.0, {"pair_first": 0.0, "pair_since_last": 110_000.0}),
+    ],
+)
+def test_the_signs_of_each_typology(scored, typology, kind, amount, features):
+    weights, words = sign_profile(scored(1, amount=amount, transaction={"type": kind}, features=features))
+    assert max(weights, key=lambda name: weights[name]) == typology
+    assert words[typology]
+
+
+def test_a_payment_without_any_sign_has_none(scored):
+    assert sign_profile(scored(1, amount=30.0, transaction={}, features={"payer_count_1d": None})) == ({}, {})
