@@ -260,5 +260,5 @@ def payload_of(reply: Reply) -> dict[str, Any]:
         for hit in reply.answer.hits
         if hit.passage_id in cited
     }
-    body = reply.to_dict() | {"passages": passages, "quoted": not reply.read}
+    body = reply.to_dict() | {"passages": passages, "quoted": not reply.read, "asked": reply.asked}
     return body | ({"transaction_id": reply.transaction_id} if reply.transaction_id else {})

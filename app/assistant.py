@@ -24,6 +24,7 @@ from app.tools.toolbox import step_of
 from app.tools.traced import Timed, trace_figures
 from app.visible import visible_collections
 from retrieval import Answer
+from retrieval.resolution import NO_ANSWER
 
 if TYPE_CHECKING:
     from app.desk import Desk
@@ -87,9 +88,16 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The whole answer: what the figures say, then what the documents say."""
-        said = self.answer.answer if self.answer.sentences or not self.figures_text else ""
-        return " ".join(part for part in (self.figures_text, said) if part)
+        """The whole answer: figures that were asked for, and what the documents say.
+
+        Figures that only go with what the question names are told where the documents have nothing.
+        """
+        if self.asked:
+            said = self.answer.answer if self.answer.sentences or not self.figures_text else ""
+            return " ".join(part for part in (self.figures_text, said) if part)
+        if self.answer.sentences or not self.figures_text:
+            return self.answer.answer
+        return f"{self.answer.answer or NO_ANSWER} {self.figures_text}"
 
     def to_dict(self) -> dict[str, Any]:
         """The answer's JSON, with `tool_results` and `case` beside it where tools gave figures."""
@@ -98,7 +106,7 @@ class Reply:
             "status": self.status,
             "elapsed_ms": round(self.elapsed_ms, 1),
             "answered_from": [
-                *(["tools"] if self.figures_text else []),
+                *(["tools"] if self.figures_text and (self.asked or not self.answer.sentences) else []),
                 *(["documents"] if self.answer.sentences else []),
             ],
             "tool_results": [result.to_dict() for result in self.results],
@@ -267,6 +275,7 @@ class Assistant:
             return None if calls and {call.tool for call in calls} <= {"similar_cases"} else work.question
         names = [name for result in work.results for name in result.subject]
         about = [name for name in names if self._is_named(name, work)]
+        work.about = bool(about)
         tools = {result.tool for result in work.results}
         enough = all(call.asked for call in calls) and tools <= _SUFFICIENT | _OWN_EVIDENCE
         if enough and (not about or tools & _OWN_EVIDENCE):
@@ -275,7 +284,7 @@ class Assistant:
         for name in names:
             if name in about:
                 question = question if name.lower() in question.lower() else f"{question} ({name})"
-            else:
+            elif name == work.transaction_id:
                 question = re.sub(re.escape(name), "this payment", question, flags=re.IGNORECASE)
         return question
 
@@ -351,13 +360,16 @@ class _Work:
         self.case: CaseFacts | None = None
         self.answer: Answer | None = None
         self.read = True
+        # Whether documents name what the figures are about.
+        self.about = False
         self.transaction_id = context.transaction_id
 
     def reply(self, elapsed_ms: float, asked: bool) -> Reply:
         """The reply, once everything is there."""
         assert self.answer is not None
         answer = self.answer
-        if self.results and (answer.status == "not_in_documents" or (asked and answer.status == "partial")):
+        beside = asked and answer.status == "partial" and not self.about
+        if self.results and (answer.status == "not_in_documents" or beside):
             # The figures answer: words that the documents lack are no news, and what comes only close would distract.
             answer = replace(answer, notices=(), sentences=(), status="not_in_documents")
         return Reply(

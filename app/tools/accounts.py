@@ -93,7 +93,7 @@ def _told(desk: "Desk", seen: pd.DataFrame, account: str, role: str, case: Any, 
     arguments |= {"transaction_id": case.transaction_id} if case is not None else {}
     alerts = _alerts(desk, account, role, moment, case)
     if not len(seen):
-        told = [f"No: no payment of {word}{account} is known{until}."]
+        told = [f"{word.capitalize()}{account} was not seen before: no payment of it is known{until}."]
         return ToolResult(
             "account_history",
             arguments,
@@ -107,7 +107,7 @@ def _told(desk: "Desk", seen: pd.DataFrame, account: str, role: str, case: Any, 
     others = seen[schema.payer if role == "payee" else schema.payee] if role else None
     first, last = (datetime.fromtimestamp(int(seen["when"].iloc[place]), UTC) for place in (0, -1))
     told = [
-        f"Yes: {word}{account} is in {counted(len(seen), 'payment')}{until}, "
+        f"{word.capitalize()}{account} was seen before: in {counted(len(seen), 'payment')}{until}, "
         f"of {money(amounts.sum(), schema.currency)} in all, first on {first:%Y-%m-%d} and last on {last:%Y-%m-%d}."
     ]
     figures = [

@@ -42,16 +42,23 @@ _SIMILAR = re.compile(
 _PARTY = re.compile(r"\b(payee|beneficiary|recipient|receiver|merchant|payer|sender|customer|account)\b", re.IGNORECASE)
 _PAYER_WORDS = frozenset(("payer", "sender", "customer"))
 _SEEN = re.compile(
-    r"\b(?:seen|see|known?|before|histor\w+|earlier|previous(?:ly)?|first|last|how often|how many|how much|ever|past|"
-    r"been (?:paid|flagged)|paid|received|new)\b",
+    r"\b(?:seen|see|known?|before|histor\w+|earlier|previous(?:ly)?|first time|last time|how often|ever|in the past|"
+    r"new|how many (?:payments|times|transfers|transactions|payers|payees)|been (?:paid|flagged))\b",
     re.IGNORECASE,
 )
-_DRIFT = re.compile(r"\bdrift(?:s|ed|ing)?\b|\bstability index\b|\bpsi\b|\bmodel\b.*\bstill (?:fit|valid|good)\b", re.I)
+_DRIFT = re.compile(
+    r"\bdrift(?:s|ed|ing)?\b|\b(?:current|present|last|latest)\b.*\bstability index\b|"
+    r"\bmodel\b.*\bstill (?:fit|valid|good)\b",
+    re.IGNORECASE,
+)
 _QUEUE = re.compile(
-    r"\bhow many\b.*\balerts?\b|\balerts?\b.*\b(?:open|waiting|left|today|decided)\b|\b(?:queue|backlog)\b|"
-    r"\bopen alerts\b|\balert counts?\b",
+    r"\bhow many\s+(?:\w+\s+){0,2}alerts?\b|\bhow (?:long|full|big|large)\b.*\b(?:queue|backlog)\b|"
+    r"\b(?:state|size|figures)\s+of\s+(?:the|our|my)\s+(?:queue|backlog)\b|\b(?:in|what is in) the queue now\b|"
+    r"\balert counts?\b",
     re.IGNORECASE,
 )
+# How many alerts a team can work is a rule of the house, not a figure of the queue.
+_BUDGET = re.compile(r"\bbudget\b|\b(?:a|per|each|every) day\b", re.IGNORECASE)
 _CHANGE = re.compile(
     r"\b(?:chang\w*|drop\w*|f[ae]ll\w*|ros?e|rise\w*|improv\w*|wors\w*|better|differ\w*|compar\w*|versus|vs\.?|"
     r"between|against|up|down|increas\w*|decreas\w*|gain\w*|lost|lose\w*)\b",
@@ -108,7 +115,7 @@ def plan(question: str, known: Known, context: Context | None = None) -> list[To
     calls += _about_models(question, written)
     if _DRIFT.search(question) and not written:
         calls.append(ToolCall("drift_state"))
-    if _QUEUE.search(question) and not written and not calls:
+    if _QUEUE.search(question) and not _BUDGET.search(question) and not written and not calls:
         calls.append(ToolCall("queue_figures"))
     return calls[:MOST_CALLS]
 
@@ -147,7 +154,8 @@ def _about_accounts(
     role = _role(party[1]) if party else ""
     if accounts:
         given = {"transaction_id": at_hand} if explicit and at_hand else {}
-        return [ToolCall("account_history", {"account": name, "role": role, **given}) for name in accounts[:2]]
+        asked = _SEEN.search(question) is not None and not written
+        return [ToolCall("account_history", {"account": name, "role": role, **given}, asked) for name in accounts[:2]]
     if party is None or not role or not _SEEN.search(question) or _SIMILAR.search(question):
         return []
     if at_hand and (explicit or not written):

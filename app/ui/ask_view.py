@@ -7,6 +7,7 @@ from typing import Any
 
 from app.ui import format as show
 from app.ui.figures_view import figure_cards, figure_sentences
+from retrieval.resolution import NO_ANSWER
 
 _SOFT_BREAK = re.compile(r"(?<=[^\n])\n(?=[^\n\s#|*\-\d])")
 
@@ -126,9 +127,11 @@ def _answer(turn: Turn) -> str:
     body = turn.body or {}
     numbers = numbered(body)
     sentences = "".join(_sentence(turn, sentence, numbers) for sentence in body["sentences"])
-    figured = figure_sentences(body)
-    if not sentences and not figured:
-        sentences = show.text(body["answer"])
+    asked = body.get("asked", True)
+    # Figures that only go with what the question names are told where the documents have nothing.
+    figured = figure_sentences(body) if asked or not sentences else ""
+    if not sentences and not (asked and figured):
+        sentences = show.text(NO_ANSWER if figured else body["answer"])
     documents = f"<p class='fd-sentences'>{sentences}</p>" if sentences else ""
     if body.get("quoted") and body["sentences"]:
         documents = _quotes(turn, body, numbers)
@@ -137,7 +140,8 @@ def _answer(turn: Turn) -> str:
     who = f"{body['answerer']}{'' if arm == 'default' else f' · {arm}'} · {body['elapsed_ms'] / 1000:.1f} s"
     return (
         f"<div class='fd-answer' data-turn='{turn.message_id or 0}'><div class='fd-answer-head'>{_status(body)}"
-        f"<span class='fd-soft'>{show.text(who)}</span></div>{figured}{documents}{notices}{figure_cards(body)}"
+        f"<span class='fd-soft'>{show.text(who)}</span></div>{figured + documents if asked else documents + figured}"
+        f"{notices}{figure_cards(body)}"
         f"{_feedback(turn)}</div>"
     )
 

@@ -68,7 +68,7 @@ def test_a_busy_payee_is_told_with_first_and_last_and_earlier_as_of_less(desk):
 
 def test_an_account_never_seen_is_said_to_be_so(desk):
     result, _ = run(desk, "account_history", account="C0000000001", role="payee")
-    assert result.text.startswith("No:")
+    assert "was not seen before" in result.text
     assert not result.problem
 
 
@@ -131,7 +131,7 @@ def test_the_questions_of_a_day_are_answered(desk, alert):
     assert flagged.status == "answered"
     assert [result.tool for result in flagged.results] == ["payment_score"]
     payee = desk.ask("have we seen this payee before?", alert.transaction_id, user=ANA)
-    assert payee.text.startswith(("Yes: payee", "No: no payment of payee"))
+    assert payee.text.startswith("Payee ") and "seen before" in payee.text
     near = desk.ask("cases like this one, and how they ended?", alert.transaction_id, user=ANA)
     assert near.status == "answered"
     for sentence in near.answer.sentences:
@@ -223,4 +223,4 @@ def test_every_tool_only_reads(desk, alert):
 def test_as_of_a_time_before_everything_nothing_was_known(desk):
     name = str(desk.history.frame[desk.scorer.schema.payee].iloc[0])
     result, _ = run(desk, "account_history", as_of=datetime(2020, 1, 1, tzinfo=UTC) + timedelta(1), account=name)
-    assert result.text.startswith("No:")
+    assert "was not seen before" in result.text

@@ -97,6 +97,11 @@ def chosen(question, context=None):
         ("How many alerts may an analyst work according to the policy?", None, []),
         ("what is the limit over 10,000 in 2026?", None, []),
         ("Hello", BESIDE, []),
+        ("Who works the queue between midnight and six in the morning?", None, []),
+        ("Within how many days may a closed alert be reopened by its analyst?", None, []),
+        ("From which population stability index on is action called for?", None, []),
+        ("How many alerts a day is the current alert budget?", None, []),
+        ("Which merchant received T00012345?", None, [("payment_score", {"transaction_id": T})]),
     ],
 )
 def test_a_question_starts_these_tools(question, context, calls):
@@ -108,6 +113,8 @@ def test_a_question_with_a_payment_that_asks_the_documents_does_not_take_the_fig
     assert asked
     assert not any(call.asked for call in asked)
     assert plan(f"Why was {T} flagged?", Known())[0].asked
+    assert plan(f"Have we seen {C} before?", Known())[0].asked
+    assert not plan(f"Which role did {C} have in the two mule cases?", Known())[0].asked
 
 
 def test_a_question_starts_only_so_many_tools():
