@@ -1,10 +1,12 @@
 """Retrieval and answers, measured side by side with their baselines.
 
     python -m benchmarks.retrieval search FOLDER [--cache DIR]    nDCG@10 beside BM25, dense and fusions
+    python -m benchmarks.retrieval titles FOLDER [--cache DIR]    the same, titles as questions for texts without them
+    python -m benchmarks.retrieval precision FOLDER               nDCG@10 with vectors in float32 and as they ship
     python -m benchmarks.retrieval answers FOLDER [--cache DIR]   gold answer in 1 and 3 sentences; AUC of the gate
     python -m benchmarks.retrieval cache FOLDER [--cache DIR]     a question asked first, asked again, and traced
     python -m benchmarks.retrieval embedding FOLDER               against SentenceTransformer.encode with its defaults
-    python -m benchmarks.retrieval sync                           10,000 documents: first sync, then nothing changed
+    python -m benchmarks.retrieval sync                           10,000 documents: first, unchanged, one more
     python -m benchmarks.retrieval speed [--passages N]           latency and memory of search
 
 FOLDER holds corpus.jsonl(.gz) {id, title, text}, queries.jsonl {id, text, answerable?, answers?} and qrels.tsv.
@@ -25,11 +27,21 @@ import numpy as np
 
 from retrieval import Answerer, Document, Index
 
+QUESTIONS = 300
+"""Titles drawn as questions."""
+
+UNTITLED = 2000
+"""Documents among which a title looks for its own."""
+
 OFF_TOPIC = """what is the weather in Paris|how do I cook a risotto|who won the match yesterday|how do I reset my phone
 which shoes are best for running|how long should I boil an egg|how do I train my dog to sit|when is the next train
 how many calories are in a banana|write me a poem about the sea|how do I change a bicycle tyre|what is my horoscope
 how do I grow tomatoes on a balcony|what does a plane ticket cost|how can I learn to play guitar|tell me a joke
 how do I fix a leaking tap|what should I wear to a wedding|how do I knit a scarf|what is a good name for a hamster"""
+
+
+def off_topic_questions() -> list[str]:
+    return [text.strip() for line in OFF_TOPIC.split("\n") for text in line.split("|")]
 
 
 def read_corpus(folder: Path) -> list[Document]:
@@ -74,8 +86,23 @@ def interval(values: list[float]) -> str:
 
 
 def measure_search(folder: Path, cache: Path | None) -> None:
-    index, judged = open_index(folder, cache), read_judgements(folder)
+    judged = read_judgements(folder)
     queries = [query for query in read_queries(folder) if str(query["id"]) in judged]
+    compare(open_index(folder, cache), queries, judged)
+
+
+def measure_titles(folder: Path, cache: Path | None) -> None:
+    """A set that nothing was tuned to: each title must find its own text, which does not hold it."""
+    documents = [document for document in read_corpus(folder) if document.title.strip()][:UNTITLED]
+    index = Index.open((cache or Path(tempfile.mkdtemp())) / f"untitled-{folder.name}")
+    index.sync([Document(document.id, "", document.text) for document in documents], prune=True)
+    drawn = np.random.default_rng(0).permutation(len(documents))[:QUESTIONS]
+    queries = [{"id": documents[place].id, "text": documents[place].title} for place in drawn]
+    compare(index, queries, {query["id"]: {query["id"]: 1} for query in queries})
+
+
+def compare(index: Index, queries: list[dict], judged: dict[str, dict[str, int]]) -> None:
+    """Print nDCG@10 of the index and of the simple rankings of the same passages."""
     table: dict[str, list[float]] = {}
     for query in queries:
         relevant = judged[str(query["id"])]
@@ -132,7 +159,7 @@ def measure_answers(folder: Path, cache: Path | None) -> None:
     first = three = raw = 0
     seconds = []
     asked = [(query, "answerable" if query["answerable"] else "unanswerable") for query in read_queries(folder)]
-    asked += [({"text": text.strip()}, "off-topic") for line in OFF_TOPIC.split("\n") for text in line.split("|")]
+    asked += [({"text": text}, "off-topic") for text in off_topic_questions()]
     for query, kind in asked:
         answer = answerer.ask(query["text"])
         seconds.append(answer.elapsed_ms / 1000)
@@ -149,7 +176,13 @@ def measure_answers(folder: Path, cache: Path | None) -> None:
         f"  in the whole answer {three / total:.3f}, in the passages found {raw / total:.3f} (refusals count as wrong)"
     )
     for kind in ("unanswerable", "off-topic"):
-        print(f"AUC of the gate on {kind}: {area(confidence['answerable'], confidence[kind]):.3f}")
+        print(
+            f"AUC of the gate on {kind}, weights as they ship: {area(confidence['answerable'], confidence[kind]):.3f}"
+        )
+    from benchmarks.gate import collect, cross_validated
+
+    beyond, _ = cross_validated(collect(index, read_queries(folder), off_topic_questions()))
+    print("  weights fitted without the article asked of: " + ", ".join(f"{k} {v:.3f}" for k, v in beyond.items()))
     for kind, counts in statuses.items():
         print(f"  {kind:13s} {counts}")
     middle, slow = np.quantile(seconds, [0.5, 0.95]) * 1000
@@ -223,6 +256,39 @@ def measure_embedding(folder: Path) -> None:
     print(f"  {slow / fast:.1f} times as fast; mean cosine {np.mean(np.sum(vectors[0] * vectors[1], axis=1)):.5f}")
 
 
+def measure_precision(folder: Path) -> None:
+    """What the faster number format costs: the same documents, encoded in float32 and as this machine would."""
+    from retrieval.bert import BertEncoder
+    from retrieval.embedding import Embedding, load_encoder
+
+    encoder = load_encoder(Embedding().folder())
+    assert isinstance(encoder, BertEncoder)
+    judged = read_judgements(folder)
+    queries = [query for query in read_queries(folder) if str(query["id"]) in judged]
+    wanted = {name for relevant in judged.values() for name in relevant}
+    # All judged documents and as many others; the questions are as hard for both formats.
+    documents = read_corpus(folder)
+    others = [document for document in documents if document.id not in wanted][: max(len(wanted), QUESTIONS)]
+    documents = [document for document in documents if document.id in wanted] + others
+    shipped, gains = encoder.precision, {}
+    vectors: dict[str, np.ndarray] = {}
+    for precision in dict.fromkeys(("float32", shipped)):
+        encoder._precision = precision
+        index = Index.open(Path(tempfile.mkdtemp()) / precision)
+        index.sync(documents)
+        gains[precision] = [
+            ndcg([hit.document_id for hit in index.search(query["text"], k=10)], judged[str(query["id"])])
+            for query in queries
+        ]
+        vectors[precision] = encoder.encode([f"{document.title}. {document.text}" for document in documents[:200]])
+    print(f"nDCG@10 over {len(queries)} questions, {len(documents):,} documents")
+    for precision, values in gains.items():
+        print(f"  {precision:10s} {interval(values)}")
+    loss = np.mean(gains["float32"]) - np.mean(gains[shipped])
+    cosine = np.sum(vectors["float32"] * vectors[shipped], axis=1)
+    print(f"  loss {loss:+.4f}; cosine to float32 {cosine.mean():.5f} on average, {cosine.min():.5f} at least")
+
+
 def measure_sync() -> None:
     documents = [
         Document(
@@ -233,6 +299,14 @@ def measure_sync() -> None:
     index = Index.open(Path(tempfile.mkdtemp()) / "index")
     for name in ("first sync", "nothing changed"):
         print(f"  {name:16s} {index.sync(documents, prune=True).to_text()}")
+    index.search("warm up")
+    begun = time.perf_counter()
+    report = index.sync([Document("new", "A courier", "A courier came to the door for the bank card. " * 20)])
+    added = time.perf_counter() - begun
+    found = index.search("courier for the bank card", k=1)[0].document_id == "new"
+    taken = time.perf_counter() - begun
+    print(f"  one more note    {added:.2f} s to add; found {'at once' if found else 'NOT'}, {taken:.2f} s in all")
+    assert report.added == 1
 
 
 def measure_speed(passages: int) -> None:
@@ -278,16 +352,22 @@ def measure_speed(passages: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["search", "answers", "cache", "embedding", "sync", "speed"])
+    parser.add_argument(
+        "what", choices=["search", "titles", "precision", "answers", "cache", "embedding", "sync", "speed"]
+    )
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--cache", type=Path, help="keep the index here and use it again")
     parser.add_argument("--passages", type=int, default=100_000)
     chosen = parser.parse_args()
     logging.disable(logging.WARNING)
-    if chosen.what in ("search", "answers", "cache", "embedding") and chosen.folder is None:
+    if chosen.what not in ("sync", "speed") and chosen.folder is None:
         parser.error(f"{chosen.what} needs a FOLDER")
     if chosen.what == "search":
         measure_search(chosen.folder, chosen.cache)
+    elif chosen.what == "titles":
+        measure_titles(chosen.folder, chosen.cache)
+    elif chosen.what == "precision":
+        measure_precision(chosen.folder)
     elif chosen.what == "answers":
         measure_answers(chosen.folder, chosen.cache)
     elif chosen.what == "cache":
