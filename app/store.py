@@ -129,15 +129,14 @@ class Store:
             limit: How many to return at most.
         """
         conditions = _conditions(wanted or AlertFilter())
-        listing = (
-            select(*SUMMARY)
-            .where(*conditions)
-            .order_by(tables.alerts.c.expected_loss.desc(), tables.alerts.c.id)
-            .offset(offset)
-            .limit(limit)
-        )
+        alerts = tables.alerts.c
+        order = (alerts.expected_loss.desc(), alerts.id)
+        # First only ids, which an index has in full: the records of alerts passed over are never read.
+        ids = select(alerts.id).where(*conditions).order_by(*order).offset(offset).limit(limit)
         with self.engine.connect() as connection:
             total = connection.scalar(select(func.count()).select_from(tables.alerts).where(*conditions)) or 0
+            chosen = list(connection.scalars(ids))
+            listing = select(*SUMMARY).where(alerts.id.in_(chosen)).order_by(*order)
             items = tuple(summary_of(row) for row in connection.execute(listing).mappings())
         return AlertPage(items, int(total), offset, limit)
 
@@ -197,7 +196,7 @@ class Store:
     def unfinished(self, limit: int) -> list[int]:
         """Alerts whose precedents were not looked up yet, by expected loss; at most `limit` ids."""
         alerts = tables.alerts.c
-        query = select(alerts.id).where(alerts.precedents.is_(None)).order_by(alerts.expected_loss.desc()).limit(limit)
+        query = select(alerts.id).where(alerts.typology.is_(None)).order_by(alerts.expected_loss.desc()).limit(limit)
         with self.engine.connect() as connection:
             return list(connection.scalars(query))
 
@@ -312,11 +311,16 @@ def _add_missing_columns(engine: Engine) -> None:
     table = tables.alerts
     there = {column["name"] for column in inspect(engine).get_columns(table.name)}
     missing = [column for column in table.columns if column.name not in there]
-    if missing:
-        with engine.begin() as connection:
-            for column in missing:
-                kind = column.type.compile(engine.dialect)
-                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+    indexed = {index["name"] for index in inspect(engine).get_indexes(table.name)}
+    with engine.begin() as connection:
+        for column in missing:
+            kind = column.type.compile(engine.dialect)
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+        if table.c.typology in missing:
+            connection.execute(update(table).where(table.c.precedents.is_not(None)).values(typology=""))
+        for index in table.indexes:
+            if index.name not in indexed:
+                index.create(connection, checkfirst=True)
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -40,6 +40,7 @@ alerts = Table(
     Column("precedents", JSON(none_as_null=True)),
     # The typology that fits best and the guide's passage, written once, together with the precedents.
     Column("likely", JSON(none_as_null=True)),
+    # Null until they were looked up; empty where no typology was found.
     Column("typology", String(50)),
     # Who works on it; nobody where null.
     Column("owner", String(100)),
@@ -47,6 +48,21 @@ alerts = Table(
     # The queue's order within a state, and over all states.
     Index("alerts_state_loss", "state", "expected_loss"),
     Index("alerts_loss", "expected_loss"),
+    # All that filters and figures look at, so that they never read the records; and what waits for its precedents.
+    Index(
+        "alerts_queue",
+        "state",
+        "expected_loss",
+        "probability",
+        "amount",
+        "created_at",
+        "owner",
+        "typology",
+        "payer",
+        "payee",
+        "transaction_id",
+    ),
+    Index("alerts_typology", "typology", "expected_loss"),
 )
 
 dispositions = Table(
