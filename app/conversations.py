@@ -76,6 +76,17 @@ class Conversations:
         with self._engine.connect() as connection:
             return _own(connection, conversation_id, analyst)
 
+    def questions_since(self, since: datetime, most: int) -> list[str]:
+        """What everybody asked from a moment on, the latest first; for measurements alone, which show no names."""
+        query = (
+            select(tables.messages.c.content)
+            .where(tables.messages.c.role == "user", tables.messages.c.created_at >= int(since.timestamp()))
+            .order_by(tables.messages.c.id.desc())
+            .limit(most)
+        )
+        with self._engine.connect() as connection:
+            return [str(content) for content in connection.scalars(query)]
+
     def messages(self, conversation_id: str, analyst: str) -> list[Message]:
         """The messages of a conversation in order; none where it is not this analyst's."""
         query = _messages_of(analyst).where(tables.conversations.c.id == conversation_id)

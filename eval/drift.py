@@ -11,7 +11,7 @@ the same column in two windows in a row, since one odd day is no drift.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from eval.drift_checks import AlertVolume, ColumnDrift, DataCheck, alert_volume,
 from eval.drift_evidently import evidently_report
 from eval.drift_performance import Performance, measure_performance
 from eval.drift_report import write_report
+from eval.drift_text import TextDrift
 from eval.drift_verdict import LEVELS, confirm, earlier_window, fingerprint, level_name, overall, psi_name
 from eval.errors import EvalInputError
 from eval.psi import ACT, WATCH
@@ -54,6 +55,7 @@ class DriftResult:
         performance: On matured labels; None where there are none.
         provisional: On labels still coming in, for information only; None where there are none.
         skipped: Columns that cannot be compared, with the reason.
+        texts: Drift of questions and documents by their embeddings.
     """
 
     run_id: str
@@ -68,6 +70,7 @@ class DriftResult:
     performance: Performance | None = None
     provisional: Performance | None = None
     skipped: Mapping[str, str] | None = None
+    texts: tuple[TextDrift, ...] = ()
     experiment: str = EXPERIMENT
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,6 +85,10 @@ class DriftResult:
             "html_path": None if self.html_path is None else str(self.html_path),
             "previous_run_id": self.previous_run_id,
             "skipped": dict(self.skipped or {}),
+            "texts": [
+                {name: plain(value) if isinstance(value, float) else value for name, value in asdict(each).items()}
+                for each in self.texts
+            ],
         }
 
 
@@ -100,6 +107,10 @@ def run_drift(
     label_column: str | None = None,
     matured_column: str | None = None,
     days: float | None = None,
+    labelled: pd.DataFrame | None = None,
+    labelled_days: float | None = None,
+    reference_average_precision: float | None = None,
+    texts: Sequence[TextDrift] = (),
     window: str = "",
     minimum_rows: int = MINIMUM_ROWS,
     params: Mapping[str, Any] | None = None,
@@ -122,6 +133,11 @@ def run_drift(
         matured_column: Column that is true where a label has had the time to come in; without it every label is
             provisional.
         days: Length of the current window in days, for figures a day.
+        labelled: Score, label and maturity of other payments, where the current ones are too young to be labelled;
+            performance is then measured on these.
+        labelled_days: Days that the matured ones among them span.
+        reference_average_precision: What performance is held against where the reference has no labels, in [0, 1].
+        texts: Drift of questions and documents, for figures and report; it leaves the verdict on the model alone.
         window: The window in words, such as "2026-08-20 to 2026-08-27", for the report.
         minimum_rows: Fewer rows, in either, give the verdict insufficient.
         params: More to log.
@@ -136,11 +152,12 @@ def run_drift(
     alerts = _alerts(reference, current, score_column, threshold, days)
     matured, provisional = measure_performance(
         reference,
-        current,
+        current if labelled is None else labelled,
         label_column=label_column,
         matured_column=matured_column,
         score_column=score_column,
-        days=days,
+        days=days if labelled is None else labelled_days,
+        reference_average_precision=reference_average_precision,
     )
     before = earlier_window(found, tracking_uri=tracking_uri, experiment=experiment, model_version=model_version)
     drifts = confirm(found.columns, before)
@@ -151,8 +168,8 @@ def run_drift(
         current,
         [drift.column for drift in drifts if drift.column in found.comparisons],
         score_column=score_column,
-        label_column=label_column,
-        matured_column=matured_column,
+        label_column=label_column if labelled is None else None,
+        matured_column=matured_column if labelled is None else None,
         days=days,
     )
     moment = datetime.now(UTC)
@@ -168,6 +185,7 @@ def run_drift(
         performance=matured,
         provisional=provisional,
         skipped=found.skipped,
+        texts=tuple(texts),
         experiment=experiment,
     )
     metrics = _metrics(result, reference, current, score_column)
@@ -184,9 +202,9 @@ def run_drift(
         )
 
     _tell(progress, "writing the run to MLflow")
-    texts = {_MARKDOWN: report(None), _JSON: json.dumps(result.to_dict(), indent=1, allow_nan=False)}
+    artifacts = {_MARKDOWN: report(None), _JSON: json.dumps(result.to_dict(), indent=1, allow_nan=False)}
     if html:
-        texts |= {_HTML: html, _EVIDENTLY_JSON: evidently_json}
+        artifacts |= {_HTML: html, _EVIDENTLY_JSON: evidently_json}
     logged = log_run(
         RunRecord(
             name=f"drift, {window}" if window else "drift",
@@ -207,7 +225,7 @@ def run_drift(
                 "window": fingerprint(found, "current"),
                 "verdict": verdict,
             },
-            texts=texts,
+            texts=artifacts,
         ),
         tracking_uri=tracking_uri,
         experiment=experiment,
@@ -280,6 +298,8 @@ def _metrics(
     for prefix, performance in (("performance", result.performance), ("provisional", result.provisional)):
         if performance is not None:
             found |= performance.metrics(prefix)
+    for each in result.texts:
+        found |= each.metrics()
     return found
 
 

@@ -58,6 +58,7 @@ def measure_performance(
     score_column: str,
     days: float | None,
     budgets: Sequence[int] = BUDGETS,
+    reference_average_precision: float | None = None,
 ) -> tuple[Performance | None, Performance | None]:
     """Performance on matured labels, and on the others; None for each without a label.
 
@@ -75,7 +76,7 @@ def measure_performance(
         row = int(np.flatnonzero(wrong.to_numpy())[0])
         raise EvalInputError(f"column {label_column}, row {row + 1}: label {labels.iloc[row]:g} is neither 0 nor 1")
     matured = maturity(current, matured_column)
-    before = float("nan")
+    before = float("nan") if reference_average_precision is None else reference_average_precision
     if {label_column, score_column} <= set(reference.columns):
         before = average_precision(*known_rows(reference[label_column], reference[score_column]))
     found: list[Performance | None] = []

@@ -8,6 +8,7 @@ import yaml
 
 from eval.drift_checks import AlertVolume, ColumnDrift
 from eval.drift_performance import Performance
+from eval.drift_text import TextDrift
 from eval.markdown import harmless
 from eval.psi import ACT, INSUFFICIENT, STABLE, WATCH
 
@@ -59,6 +60,8 @@ def write_report(
     lines += ["## Alerts and score", "", _alerts(result.alerts), ""]
     lines += ["## Performance", "", *_performance(result.performance, result.provisional), ""]
     lines += ["## Columns", "", *_columns(result.columns), ""]
+    if result.texts:
+        lines += ["## Questions and documents", "", *map(_texts, result.texts), ""]
     if result.skipped:
         lines += [
             f"Not compared: {'; '.join(f'{harmless(name)} ({why})' for name, why in result.skipped.items())}.",
@@ -159,6 +162,18 @@ def _columns(drifts: tuple[ColumnDrift, ...]) -> list[str]:
             f"| {drift.missing_current:.1%} | {harmless(drift.note)} |"
         )
     return lines
+
+
+def _texts(found: TextDrift) -> str:
+    if found.verdict == INSUFFICIENT:
+        return f"- {found.kind}: too few to tell ({found.current:,} against {found.reference:,})."
+    line = (
+        f"- {found.kind}: {found.verdict}, index {found.psi:.2f}; the median similarity to the nearest known one is "
+        f"{found.similarity_current:.2f}, {found.similarity_reference:.2f} among the known ones."
+    )
+    if found.verdict == STABLE:
+        return line
+    return f"{line} Least like anything known: {'; '.join(harmless(text[:120]) for text in found.farthest)}."
 
 
 def _number(value: float) -> str:

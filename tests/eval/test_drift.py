@@ -152,6 +152,56 @@ def test_a_column_that_grows_with_the_calendar_is_judged_by_its_own_pace(check):
     assert broken.columns[0].note == "every value is missing"
 
 
+def seasonal(rows, seed, first_day, days):
+    """Payments of some days in a world of weekends: then there are fewer, larger and riskier ones."""
+    made = payments(rows, seed)
+    rng = np.random.default_rng(seed)
+    pull = np.array([0.5 if (first_day + day) % 7 >= 5 else 1.0 for day in range(days)])
+    day = first_day + rng.choice(days, rows, p=pull / pull.sum())
+    weekend = day % 7 >= 5
+    made["amount"] *= np.where(weekend, 1.8, 1.0).astype(np.float32)
+    made["hour"] = np.where(weekend, np.clip(made["hour"] + 3, 0, 23), made["hour"]).astype(np.float32)
+    made["fraud_probability"] = np.clip(made["fraud_probability"] * np.where(weekend, 1.5, 1.0), 0, 1)
+    return made.iloc[np.argsort(day, kind="stable")].reset_index(drop=True)
+
+
+def test_the_weeks_own_rhythm_is_no_drift(check):
+    reference = seasonal(8_000, 0, 0, 28)
+    for week in range(4):
+        result = check(seasonal(5_000, 10 + week, 28 + 7 * week, 7), reference=reference)
+        assert result.verdict == "stable", [drift for drift in result.columns if drift.verdict != "stable"]
+    # The same days without their weekends are another world, and are told apart.
+    weekdays = seasonal(5_000, 20, 28, 5)
+    assert check(weekdays, reference=reference).metrics["psi.amount"] > result.metrics["psi.amount"]
+
+
+def test_performance_is_measured_on_older_payments_whose_labels_are_in(check):
+    rng = np.random.default_rng(4)
+    fraud = rng.random(4_000) < 0.05
+    old = pd.DataFrame(
+        {
+            "fraud_probability": np.clip(0.1 + 0.6 * fraud + rng.normal(0, 0.05, 4_000), 0, 1),
+            "label": fraud.astype(float),
+            "matured": np.arange(4_000) < 3_000,
+        }
+    )
+    old.loc[3_500:, "label"] = np.nan  # too young, and nobody has decided on them
+    result = check(
+        payments(6_000, 1).drop(columns="fraud"),
+        reference=payments(6_000, 0).drop(columns="fraud"),
+        label_column="label",
+        matured_column="matured",
+        labelled=old,
+        labelled_days=10.0,
+        reference_average_precision=0.8,
+    )
+    assert (result.performance.rows, result.provisional.rows) == (3_000, 500)
+    assert result.performance.average_precision > 0.99
+    assert result.metrics["performance.reference_average_precision"] == 0.8
+    assert "(reference: 0.800) on 3,000 matured labels" in result.report_markdown
+    assert "Provisional, not part of the verdict" in result.report_markdown
+
+
 def test_windows_of_another_model_version_do_not_count(check):
     verdicts = []
     for seed, version in ((1, "3"), (2, "4")):
