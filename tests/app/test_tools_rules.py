@@ -4,6 +4,7 @@ import pytest
 
 from app.tools import Context, ToolCall, plan
 from app.tools.rules import MOST_CALLS
+from app.tools.scope import scope_of
 
 T, C, M = "T00012345", "C1305486145", "M979787155"
 RUN, OTHER = "61a7e0d80f9247f1bf4a4aaacc2586d0", "30d7aca927de4ca8816f348c098a4db6"
@@ -120,6 +121,25 @@ def test_a_question_with_a_payment_that_asks_the_documents_does_not_take_the_fig
 def test_a_question_starts_only_so_many_tools():
     many = " ".join(f"{C} v{number} run {RUN} {T}" for number in range(1, 9))
     assert len(plan(f"compare drift queue {many}", Known(), BESIDE)) <= MOST_CALLS
+
+
+@pytest.mark.parametrize(
+    ("question", "asked", "collection"),
+    [
+        ("what does the policy say about holding a payment over 10,000?", "holding a payment over 10,000", "policies"),
+        ("What do our policies say on customer contact at night?", "customer contact at night", "policies"),
+        ("What does the guide say about mule chains?", "mule chains", "typologies"),
+        ("What do the run reports say about version 2?", "version 2", "run_reports"),
+    ],
+)
+def test_a_question_that_names_its_source_is_asked_of_it(question, asked, collection):
+    scope = scope_of(question)
+    assert (scope.question, scope.where) == (asked, {"collection": collection})
+
+
+@pytest.mark.parametrize("question", ["What does the policy say?", "What does the customer say about it?", "policy"])
+def test_other_questions_are_asked_of_all_documents(question):
+    assert scope_of(question) is None
 
 
 def test_calls_compare_by_what_they_ask():
