@@ -176,6 +176,19 @@ def test_missing_feature_columns_are_named(scorer: Scorer) -> None:
         ("payee_since_fraud", float("nan"), "no known fraud at this payee so far"),
         ("payer_since_last", 7200.0, "2 hours after the last payment of this payer"),
         ("type", 4.0, "type is TRANSFER"),
+        ("payee_others_30d", 0.0, "no other payment to this payee in the last 30 days"),
+        ("payee_others_30d", 1.0, "1 different payer of this payee in the last 30 days"),
+        ("payer_count_1d", float("nan"), "first payment of this payer in the last day"),
+        (
+            "payer_median_spreads",
+            -1.3,
+            "amount is 1.3 interquartile ranges below the median of this payer's recent payments",
+        ),
+        ("payer_ratio_30d", 0.04, "amount is 4% of this payer's 30-day mean"),
+        ("payer_large_count_7d", 0.0, "no payment of this payer in the last 7 days was far above the usual amount"),
+        ("payer_hour_share", 0.0, "none of this payer's payments fall within an hour of this time of day"),
+        ("payee_fraud_run", 1.0, "the latest payment at this payee whose label is known was fraud"),
+        ("payee_since_last", 1.0, "1 second after the last payment to this payee"),
     ],
 )
 def test_reasons_read_like_an_analyst_wrote_them(feature: str, value: float, words: str) -> None:
