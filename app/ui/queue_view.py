@@ -230,7 +230,7 @@ def queue_list(
         "<div class='fd-table-box' tabindex='0' role='region' aria-label='Alerts'><table class='fd-queue'>"
         "<caption class='fd-hidden'>Alerts by expected loss</caption>"
         "<thead><tr><th scope='col' class='fd-num'>Score</th><th scope='col'>Payment</th><th scope='col' "
-        "class='fd-roomy'>Typology</th><th scope='col' class='fd-num fd-roomy'>Amount</th><th scope='col' "
+        "class='fd-num fd-roomy'>Amount</th><th scope='col' "
         "class='fd-num' aria-sort='descending'>Expected loss</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{_pager(page)}"
     )
@@ -261,17 +261,16 @@ def _row(item: AlertSummary, selected: bool, user: str, now: datetime) -> str:
         if item.state in UNDECIDED
         else ""
     )
-    typology = show.plain_name(item.typology) if item.typology else ""
+    kind_shown = f"<span class='fd-kind'>{show.plain_name(item.typology)}</span>" if item.typology else ""
     return (
         f"<tr data-id='{item.id}' tabindex='0' aria-selected='{'true' if selected else 'false'}'>"
         f"<td class='fd-num'><span class='fd-mini'><b style='width:{item.probability * 100:.0f}%'></b></span>"
         f"<span class='fd-score-text'>{show.score(item.probability)}</span></td>"
         f"<td class='fd-what'><span class='fd-flow'><span class='fd-id'>{show.text(item.payer)}</span><span "
         f"class='fd-arrow' aria-label='pays'>→</span><span class='fd-id'>{show.text(item.payee)}</span>"
-        f"{state}{owner}</span>"
+        f"{state}{owner}{kind_shown}</span>"
         f"<span class='fd-sub'>{waiting}<time>{show.moment(item.event_time)}</time>"
         f"<span class='fd-headline'>{show.sentence(item.headline)}</span></span></td>"
-        f"<td class='fd-roomy fd-typology-cell'>{typology}</td>"
         f"<td class='fd-num fd-roomy'>{show.money(item.amount, item.currency)}</td>"
         f"<td class='fd-num'><span class='fd-strong'>{show.whole_money(item.expected_loss, item.currency)}</span>"
         f"<span class='fd-sub fd-tight'>of {show.money(item.amount, item.currency)}</span></td></tr>"
