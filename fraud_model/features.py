@@ -6,9 +6,16 @@
 Point in time: a feature sees only payments strictly before its own time; payments of the same second or step are not
 history. Labels count from one label delay after their payment. Rows may come in any order.
 
-Missing values: a missing payer or payee is an account without history; a payment without an amount gets features but
-is no history for others; a category that the model does not know, and any missing number, stays missing (NaN), which
-the booster handles itself.
+Missing values, by column (`validate` tells the share of each, and flags more than 30%):
+
+    time, transaction id    refused
+    amount                  refused in files; in a table given here the payment gets features, but is no history
+    payer, payee            an account of its own in every row: no history, and none for others
+    category, number        stay missing (NaN), as does a category that the model does not know: the trees have a
+                            branch for them
+    label                   counts as neither fraud nor legitimate
+
+An account never seen before has counts of 0 and no means, times or ratios (NaN).
 """
 
 import os

@@ -1,7 +1,7 @@
 """What is wrong with transactions, in words: problems, reports of them, and the one line that an error says."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,14 @@ class ValidationReport:
         row_count: Data rows read.
         problems: Errors first.
         missing_share: Share of rows without a value, in [0, 1], for each column of the schema that is there.
+        missing_policy: What becomes of such rows, for each of these columns.
     """
 
     source: str
     row_count: int
     problems: tuple[Problem, ...]
     missing_share: dict[str, float]
+    missing_policy: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -71,6 +73,7 @@ class ValidationReport:
             "row_count": self.row_count,
             "problems": problems,
             "missing_share": self.missing_share,
+            "missing_policy": self.missing_policy,
         }
 
     def to_text(self) -> str:
@@ -80,10 +83,23 @@ class ValidationReport:
         counted = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
         lines = [f"{self.source}: {self.row_count:,} rows, {counted if self.problems else 'nothing wrong'}"]
         lines += [f"  {problem.level}: {problem.message}" for problem in self.problems]
-        gaps = [f"{name} {share:.1%}" for name, share in self.missing_share.items() if share > 0]
-        if gaps:
-            lines.append(f"  missing values: {', '.join(gaps)}")
+        for name, share in self.missing_share.items():
+            if share > 0:
+                lines.append(f"  missing: {name} {share:.1%}: {self.missing_policy.get(name, '')}".rstrip(": "))
         return "\n".join(lines)
+
+
+def missing_policy(column: str, schema: TransactionSchema) -> str:
+    """What becomes of a payment that has no value in a column."""
+    if column in (schema.time, schema.amount, schema.transaction_id):
+        return "refused"
+    if column in (schema.payer, schema.payee):
+        return "scored as an account without history"
+    if column == schema.label:
+        return "scored, count as neither fraud nor legitimate, and are not trained on"
+    if column in schema.categorical:
+        return "scored as an unknown category, which the trees have a branch for"
+    return "scored without it: the trees have a branch for missing numbers"
 
 
 def check_columns(names: Sequence[str], schema: TransactionSchema) -> tuple[list[Problem], list[str]]:

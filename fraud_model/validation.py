@@ -18,6 +18,7 @@ from fraud_model.problems import (
     check_columns,
     duplicate_problem,
     id_hashes,
+    missing_policy,
     problem_of,
     ragged_problem,
 )
@@ -105,7 +106,8 @@ class _Check:
                 given = frame[key].notna().to_numpy()
                 self._ids.append(id_hashes(frame[key][given]))
                 self._id_rows.append(piece.numbers[given])
-        return ValidationReport(self._name, self._rows, tuple(self._all_problems()), self._shares())
+        policies = {name: missing_policy(name, self._schema) for name in self._columns}
+        return ValidationReport(self._name, self._rows, tuple(self._all_problems()), self._shares(), policies)
 
     def _add(self, finding: Finding, piece: Piece) -> None:
         key = (finding.level, finding.column, finding.sort)
@@ -170,10 +172,14 @@ class _Check:
     def _gaps(self, problems: list[Problem]) -> list[Problem]:
         broken = {problem.column for problem in problems if problem.level == "error"}
         return [
-            Problem("warning", name, f"column {name}: {share:.0%} of the rows have no value", (), self._missing[name])
+            Problem("warning", name, self._gap(name, share), (), self._missing[name])
             for name, share in self._shares().items()
             if share > MUCH_MISSING and name not in broken
         ]
+
+    def _gap(self, name: str, share: float) -> str:
+        policy = missing_policy(name, self._schema)
+        return f"column {name}: {share:.0%} of the rows have no value, more than {MUCH_MISSING:.0%}; they are {policy}"
 
     def _shares(self) -> dict[str, float]:
         return {name: count / self._rows if self._rows else 0.0 for name, count in self._missing.items()}

@@ -346,7 +346,10 @@ def test_nothing_wrong(tmp_path):
     report = validate(write(tmp_path / "t.csv", GOOD), PAYSIM)
     assert report.ok
     assert report.problems == (report.problems[0],)  # a third of the labels is unknown
-    assert report.problems[0].message == "column isFraud: 33% of the rows have no value"
+    assert report.problems[0].message == (
+        "column isFraud: 33% of the rows have no value, more than 30%; they are scored, count as neither fraud nor "
+        "legitimate, and are not trained on"
+    )
     assert report.row_count == 3
     assert report.missing_share["isFraud"] == pytest.approx(1 / 3)
 
@@ -435,7 +438,10 @@ def test_a_much_missing_column_is_a_warning(tmp_path):
     schema = replace(PAYSIM, numeric=("age",), never=())
     text = HEADER.replace("isFraud", "isFraud,age") + "1,PAYMENT,5,C1,M1,0,\n" * 2 + "1,PAYMENT,5,C1,M1,0,3\n"
     report = validate(write(tmp_path / "t.csv", text), schema)
-    assert [p.message for p in report.problems] == ["column age: 67% of the rows have no value"]
+    assert [p.message for p in report.problems] == [
+        "column age: 67% of the rows have no value, more than 30%; they are scored without it: the trees have a branch "
+        "for missing numbers"
+    ]
 
 
 def test_a_table_without_labels_is_a_warning(tmp_path):
