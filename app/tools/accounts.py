@@ -98,7 +98,7 @@ def _told(desk: "Desk", seen: pd.DataFrame, account: str, role: str, case: Any, 
             "account_history",
             arguments,
             f"History of {word}{account}",
-            (*told, *_decisions(alerts)),
+            (*told, *_decisions(alerts, moment is not None)),
             (Figure("Payments", 0, "0"),),
             source=_source(desk),
             subject=(account,),
@@ -140,15 +140,14 @@ def _told(desk: "Desk", seen: pd.DataFrame, account: str, role: str, case: Any, 
             Figure("Known fraud", fraud, number(fraud or 0)),
             Figure("Labels known", known, number(known)),
         ]
-        told.append(
-            f"{counted(fraud or 0, 'payment')} of {number(known)} with a label known by then "
-            f"{'was' if fraud == 1 else 'were'} fraud."
-        )
+        by = "by then" if moment else "so far"
+        was = "was" if fraud == 1 else "were"
+        told.append(f"{counted(fraud or 0, 'payment')} of {number(known)} with a label known {by} {was} fraud.")
     return ToolResult(
         "account_history",
         arguments,
         f"History of {word}{account}",
-        (*told, *_decisions(alerts)),
+        (*told, *_decisions(alerts, moment is not None)),
         tuple(figures),
         _latest(desk, seen),
         _source(desk),
@@ -200,11 +199,11 @@ def _alerts(desk: "Desk", account: str, role: str, moment: datetime | None, case
         return [(str(state), str(payment)) for state, payment in connection.execute(query.order_by(columns.event_time))]
 
 
-def _decisions(alerts: list[tuple[str, str]]) -> list[str]:
+def _decisions(alerts: list[tuple[str, str]], earlier: bool) -> list[str]:
     if not alerts:
-        return ["No earlier payment of it raised an alert at this desk."]
+        return [f"No {'earlier ' if earlier else ''}payment of it raised an alert at this desk."]
     states = Counter(state for state, _ in alerts)
     decided = ", ".join(f"{states[state]} {STATES[state].lower()}" for state in DECIDED if states[state])
     open_now = sum(count for state, count in states.items() if state not in DECIDED)
     parts = [decided or "none decided yet"] + ([f"{open_now} not decided"] if open_now and decided else [])
-    return [f"{counted(len(alerts), 'alert')} on its earlier payments: {', '.join(parts)}."]
+    return [f"{counted(len(alerts), 'alert')} on its {'earlier ' if earlier else ''}payments: {', '.join(parts)}."]

@@ -154,25 +154,25 @@ def test_a_kept_answer_as_events_says_where_it_is_kept(client, manner):
     assert '"conversation_id"' in text
 
 
-def test_two_users_see_only_their_own(client, desk, manner):
-    manner.tools = False
-    store = desk.store
-    for name, role in (("ann", "analyst"), ("bob", "analyst")):
-        store.users.add(name, role, "correct horse battery", "test")
-    bearer = {
-        name: {"Authorization": f"Bearer {store.users.tokens.make(name, ['ask', 'feedback'], 1, 'test')}"}
-        for name in ("ann", "bob")
+def test_two_users_see_only_their_own(guarded):
+    from httpx import Client
+
+    scopes = ["ask", "feedback"]
+    headers = {
+        name: {"Authorization": f"Bearer {guarded.users.tokens.make(name, scopes, 1, 'test')}"}
+        for name in ("ann", "lea")
     }
-    time.sleep(2.1)  # until the door has noticed that there are users
-    asked = {"question": "How long may a payment be held?", "conversation_id": "new"}
-    body = client.post("/api/ask", json=asked, headers=bearer["ann"]).json()
-    path = f"/api/conversations/{body['conversation_id']}"
-    assert client.get(path, headers=bearer["ann"]).status_code == 200
-    assert client.get(path, headers=bearer["bob"]).status_code == 404
-    assert client.delete(path, headers=bearer["bob"]).status_code == 404
-    assert client.get("/api/conversations", headers=bearer["bob"]).json()["items"] == []
-    foreign = {"helpful": True, "message_id": body["message_id"]}
-    assert client.post("/api/feedback", json=foreign, headers=bearer["bob"]).status_code == 404
-    more = {"question": "And now?", "conversation_id": body["conversation_id"]}
-    assert client.post("/api/ask", json=more, headers=bearer["bob"]).status_code == 404
-    assert client.get("/api/documents", headers=bearer["bob"]).status_code == 403
+    with Client(base_url=guarded.address, headers=headers["ann"], timeout=60) as ann:
+        asked = {"question": "How long may a payment be held?", "conversation_id": "new"}
+        body = ann.post("/api/ask", json=asked).json()
+        path = f"/api/conversations/{body['conversation_id']}"
+        assert ann.get(path).status_code == 200
+    with Client(base_url=guarded.address, headers=headers["lea"], timeout=60) as lea:
+        assert lea.get(path).status_code == 404
+        assert lea.patch(path, json={"title": "mine"}).status_code == 404
+        assert lea.delete(path).status_code == 404
+        assert body["conversation_id"] not in str(lea.get("/api/conversations").json())
+        assert lea.post("/api/feedback", json={"helpful": True, "message_id": body["message_id"]}).status_code == 404
+        more = {"question": "And now?", "conversation_id": body["conversation_id"]}
+        assert lea.post("/api/ask", json=more).status_code == 404
+        assert lea.get("/api/documents").status_code == 403
