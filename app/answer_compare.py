@@ -114,7 +114,7 @@ def _variants(desk: "Desk", combinations: Sequence[Mapping[str, Any]], open_thin
             **counts,
         )
         name = variant_name(chosen)
-        yield Variant(name, chosen, AssistantPath(desk, Arm(name, answerer)), answer_params(settings, index, answerer))
+        yield Variant(name, chosen, AssistantPath(desk, Arm(name, answerer)), answer_params(index, answerer))
 
 
 def _index(desk: "Desk", max_words: int | None, dense_weight: float | None, open_things: ExitStack) -> "Index":

@@ -131,7 +131,7 @@ def measure_answers(
             asked,
             tracking_uri=settings.mlflow_uri,
             artifact_root=settings.mlflow_artifacts,
-            params=answer_params(settings, desk.index, desk.answerer),
+            params=answer_params(desk.index, desk.answerer),
             fail_under=gates,
             against=_earlier(settings, against, asked),
             judge=judge,
@@ -169,29 +169,13 @@ def accepted_folder(settings: Settings) -> Path:
     return settings.home / "eval" / "questions"
 
 
-def answer_params(settings: Settings, index: "Index", answerer: "Answerer") -> dict[str, Any]:
+def answer_params(index: "Index", answerer: "Answerer") -> dict[str, Any]:
     """Everything that decides an answer, under the same names in every run."""
-    from retrieval.answer import PASSAGES, PER_DOCUMENT
-    from retrieval.gate import ANSWERED, PARTIAL
-    from retrieval.prompts import default_prompt
-    from retrieval.search import DENSE_WEIGHT
-
-    state = index.status()
-    told = getattr(answerer, "settings", None)
     return {
-        "answerer": answerer.llm,
-        "embedding_model": state.embedding_model,
-        "chunking": state.chunking,
-        "passages": PASSAGES,
-        "per_document": PER_DOCUMENT,
-        "dense_weight": DENSE_WEIGHT,
-        "gate_answered": ANSWERED,
-        "gate_partial": PARTIAL,
-        "prompt_version": default_prompt().version,
+        **answerer.settings(),
         "index_version": index.version,
-        "documents": state.documents,
+        "documents": index.status().documents,
         "path": "assistant",
-        **(dict(told()) if callable(told) else {}),
     }
 
 

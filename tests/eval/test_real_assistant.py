@@ -63,3 +63,24 @@ def test_the_real_assistant_is_measured(tmp_path, tracking):
     assert metrics["answer_similarity"] > 0.7
     assert metrics["refusal_recall_off_topic"] == 1.0
     assert not [name for name, value in metrics.items() if name.endswith("_failed") and value]
+
+
+def test_answers_are_linked_with_their_traces(tmp_path, tracking):
+    from mlflow import MlflowClient
+
+    from retrieval import Answerer, Document, Index
+
+    uri = tracking["tracking_uri"]
+    with Index.open(tmp_path / "index") as index:
+        index.sync(Document(id=name, title=name, text=text, metadata={}) for name, text in DOCUMENTS.items())
+        answerer = Answerer(index, tracking_uri=uri, tracking_artifacts=tracking["artifact_root"].as_uri())
+        result = run_rag(
+            answerer, QUESTIONS, experiment="rag-traced", embed=lambda texts: [[1.0]] * len(texts), **tracking
+        )
+    traced = list(result.per_question["trace_id"])
+    assert all(name.startswith("tr-") for name in traced) and len(set(traced)) == len(QUESTIONS)
+    client = MlflowClient(uri)
+    assert client.get_trace(traced[0]).info.trace_id == traced[0]
+    places = [client.get_experiment_by_name(name).experiment_id for name in ("fraud-desk-questions", "rag-traced")]
+    linked = client.search_traces(locations=places, run_id=result.run_id)
+    assert {trace.info.trace_id for trace in linked} == set(traced)
