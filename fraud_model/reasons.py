@@ -83,7 +83,7 @@ def _own(feature: Feature, value: float, missing: bool, schema: TransactionSchem
 def _without(feature: Feature, who: str) -> str:
     """What it means that there is no value."""
     kind, inside, by = feature.kind, _in_window(feature.window), _BY.get(feature.entity, "")
-    if kind == "fraud_run_age":
+    if kind in ("fraud_run_age", "fraud_run_least"):
         return f"{who} is in no run of fraud: its latest known label is legitimate, or none is known"
     if kind == "since_legitimate":
         return f"no payment at {who} is known to be legitimate yet"
@@ -120,7 +120,7 @@ def _history(feature: Feature, value: float, row: Mapping[str, float], who: str,
     if kind in ("large_count", "large_share", "since_large", "largest_multiple"):
         return _large(kind, value, who, by, inside)
     if kind.startswith("fraud") or kind in ("since_fraud", "since_legitimate"):
-        return _labels(feature, value, who)
+        return _labels(feature, value, who, schema)
     cash = money(value, schema.currency)
     texts = {
         "count": f"{_number(value, 'earlier payment')} {by}{inside}",
@@ -177,7 +177,7 @@ def _large(kind: str, value: float, who: str, by: str, inside: str) -> str:
     return f"{_share(value)} of {who}'s payments{inside} were far above the usual amount"
 
 
-def _labels(feature: Feature, value: float, who: str) -> str:
+def _labels(feature: Feature, value: float, who: str, schema: TransactionSchema) -> str:
     kind, inside = feature.kind, _before_delay(feature.window)
     if kind == "fraud_run":
         if value == 0:
@@ -193,6 +193,7 @@ def _labels(feature: Feature, value: float, who: str) -> str:
         return f"{share} were fraud" if value else f"no known fraud at {who}{inside}"
     texts = {
         "fraud_run_age": f"nothing but fraud is known at {who} since {duration(value)} before",
+        "fraud_run_least": f"the least of the latest run of frauds at {who} was {money(value, schema.currency)}",
         "since_legitimate": f"the last payment at {who} known to be legitimate was {duration(value)} before",
         "fraud_weighted": f"about {_share(value)} of {who}'s latest payments with known labels were fraud",
         "since_fraud": f"the last known fraud at {who} was {duration(value)} before",

@@ -65,7 +65,9 @@ class Plain:
         self.pair = [place for place in self.order if self.names[place] == self.names[row]]
         labels = frame["fraud"].to_numpy()
         known = same & (times < self.now - DELAY) & ~np.isnan(labels)
-        self.known = [(int(times[place]), int(labels[place])) for place in np.lexsort((labels, times)) if known[place]]
+        places = [place for place in np.lexsort((labels, times)) if known[place]]
+        self.known = [(int(times[place]), int(labels[place])) for place in places]
+        self.known_amounts = amounts[places]
         self.multiples = {place: self._multiple(place) for place in self.order}
 
     def _median_before(self, moment: int) -> tuple[float, list[float]]:
@@ -193,6 +195,12 @@ class Plain:
 
     def _fraud_run_age(self, _: str) -> float:
         return self.now - self._run()[0] if self._run() else NAN
+
+    def _fraud_run_least(self, _: str) -> float:
+        latest = self._latest(0)
+        run = [label == 1 and not moment <= latest for moment, label in self.known]
+        known = [amount for amount, inside in zip(self.known_amounts, run, strict=True) if inside and amount == amount]
+        return min(known, default=NAN)
 
     def _fraud_weighted(self, _: str) -> float:
         if not self.known:
