@@ -29,6 +29,9 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": ProblemBody, "description": "It is decided already, or somebody else has claimed it."}
 }
 _CHANGED = _NOT_FOUND | _CONFLICT
+_UNUSABLE: dict[int | str, dict[str, Any]] = {
+    409: {"model": ProblemBody, "description": "The model or the index does not fit this program; `detail` says why."}
+}
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}, "description": "CSV in UTF-8."}}
 _PACK: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/markdown": {}, "application/pdf": {}}, "description": "The pack as a file."}
@@ -99,7 +102,7 @@ def _list_routes(routes: APIRouter, desk: Desk) -> None:
     def figures(user: Reader) -> dict[str, Any]:
         return asdict(queue_figures(desk.store.engine))
 
-    @routes.get("/budget", summary="What an alert budget finds", response_model=BudgetBody)
+    @routes.get("/budget", summary="What an alert budget finds", response_model=BudgetBody, responses=_UNUSABLE)
     def budget(
         user: Reader,
         alerts_per_day: Annotated[int, Query(ge=1, le=100_000, description="Alerts that the team works a day.")],
@@ -129,7 +132,9 @@ def _case_routes(routes: APIRouter, desk: Desk) -> None:
     def records(alert_id: AlertId, user: Reader) -> dict[str, Any]:
         return chain_body(check_payment(desk.store.engine, desk.store.alert(alert_id).transaction_id))
 
-    @routes.get("/{alert_id}/pack", summary="The case pack", response_class=Response, responses=_NOT_FOUND | _PACK)
+    @routes.get(
+        "/{alert_id}/pack", summary="The case pack", response_class=Response, responses=_NOT_FOUND | _UNUSABLE | _PACK
+    )
     def pack(
         alert_id: AlertId,
         user: Reader,

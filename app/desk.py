@@ -5,7 +5,6 @@ desk.score_known("T00012345")
 desk.ask("Why was T00012345 flagged?")
 """
 
-import getpass
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,11 +41,6 @@ from fraud_model.registry import Registry
 from retrieval import Answerer, Index
 
 log = logging.getLogger(__name__)
-
-
-def local_analyst() -> str:
-    """Who works at a desk without sign-in: the user of this machine."""
-    return getpass.getuser()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pypdf import PdfReader
 
-from app.access import User
+from app.access import ForbiddenError, User
 from app.api import create_app
 from app.budget import BudgetCurve, budget_points
 from app.case_accounts import network, timelines
@@ -22,11 +22,12 @@ from app.desk import Desk
 from app.history import History
 from app.ledger_check import check_payment
 from app.narratives import cited, draft, references, unknown_references
-from app.records import Precedent, ReasonRecord, Typology
+from app.records import AlertFilter, Precedent, ReasonRecord, Typology
 from app.store import InvalidDecisionError
 from app.typologies import sign_profile
 from app.ui.case_record import nearness
 from app.ui.case_view import CaseShown, case_page
+from app.ui.decision_view import decision_panel
 from app.ui.network import network_svg
 from app.ui.queue_state import QueueState
 from app.ui.queue_view import age_of, filter_bar, queue_list
@@ -208,6 +209,50 @@ def test_foreign_text_never_becomes_markup(store, scored):
     for piece in pieces:
         assert "<img" not in piece
         assert "&lt;img" in piece
+
+
+@pytest.mark.parametrize(
+    ("user", "owner", "shows", "hides"),
+    [
+        (User("ana", "analyst"), None, "<form", "Claimed by"),
+        (User("ana", "analyst"), "ana", "<form", "Claimed by"),
+        (User("ana", "analyst"), "ben", "Claimed by", "<form"),
+        (User("lea", "lead"), "ben", "Claimed by", "<form"),
+        (User("eve", "auditor"), None, "Not decided yet", "<form"),
+    ],
+)
+def test_only_who_may_decide_gets_the_form(store, scored, user, owner, shows, hides):
+    store.add_alerts([scored(1)])
+    if owner:
+        store.decisions.claim(1, owner)
+    panel = decision_panel(store.alert(1), user)
+    assert shows in panel
+    assert hides not in panel
+
+
+@pytest.mark.parametrize(
+    ("role", "decided"), [("analyst", True), ("lead", True), ("auditor", False), ("engineer", False)]
+)
+def test_a_role_that_may_not_decide_is_refused(client, role, decided):
+    _, desk = client
+    number = desk.store.alerts(AlertFilter(states=("open",))).items[-1].id
+    user = User("somebody", role)
+    if decided:
+        desk.cases.claim(number, user)
+        desk.cases.release(number, user)
+        return
+    for act in (
+        lambda: desk.cases.claim(number, user),
+        lambda: desk.cases.release(number, user),
+        lambda: desk.cases.decide(number, "legitimate", "L01", "", user),
+        lambda: desk.cases.undo(number, user),
+        lambda: desk.cases.sign(number, "So [F1].", user),
+    ):
+        with pytest.raises(ForbiddenError):
+            act()
+    if role == "engineer":
+        with pytest.raises(ForbiddenError):
+            desk.cases.pack(number, user)
 
 
 def test_why_a_case_is_near_is_said_in_words(case):
