@@ -211,15 +211,18 @@ class Registry:
         champion = self.champion()
         noted = info.tags.get("gates", "passed")
         missed = gates.failures(info.metrics) if gates else () if noted == "passed" else tuple(noted.split("; "))
-        serves = False
-        if champion is not None:
-            try:
-                self.open(champion.version)
-                serves = True
-            except ModelError:
-                serves = False
         compared = Compared.from_json(info.tags.get(COMPARED_TAG, ""))
+        beaten = champion is not None and compared is not None and compared.beats(champion.version)
+        # Reading a model takes a while; whether the champion still loads matters only where it was not beaten.
+        serves = champion is not None and (beaten or self._loads(champion.version))
         return standing_of(info.version, missed, champion.version if champion else "", serves, compared)
+
+    def _loads(self, version: str) -> bool:
+        try:
+            self.open(version)
+        except ModelError:
+            return False
+        return True
 
     def _make_champion(
         self, info: ModelVersionInfo, action: str, by: str, reason: str, decision: Decision = NOTHING

@@ -36,6 +36,10 @@ class Compared:
         """Whether the champion was beaten beyond the confidence interval."""
         return self.figures.get(DECIDING, {}).get("low", float("nan")) > 0
 
+    def beats(self, champion: str) -> bool:
+        """Whether the version beat this champion."""
+        return self.champion == champion and self.beaten
+
     def to_text(self) -> str:
         """The deciding figure in words."""
         pair = self.figures.get(DECIDING)

@@ -137,6 +137,11 @@ def test_a_scikit_learn_model_is_stored_without_pickle_and_serves(
     served = mlflow.pyfunc.load_model(source).predict(features)
     np.testing.assert_allclose(served["fraud_probability"], expected, rtol=1e-5)
 
+    scores = scorer.score(payments.tail(1_500), history=payments.head(4_500), reasons=2)
+    assert scores["alert"].any() and scores["reason_1"].notna().sum() >= scores["alert"].sum() / 2
+    (reasons,) = scorer.explain(payments.tail(1), history=payments.head(5_999), top=3)
+    assert len(reasons) == 3 and abs(reasons[0].effect) >= abs(reasons[1].effect)
+
     # A feature at its usual value does nothing to the score.
     usual = np.tile(stored.learner.usual, (1, 1)).astype(np.float32)
     assert np.abs(stored.contributions(usual)).max() < 1e-9
