@@ -123,6 +123,7 @@ def _train(settings: Settings, reason: str) -> dict[str, Any]:
             dataset_name=f"working payments with {labelled.used} decisions",
             gates=gates_of(settings),
             rule=rule_of(settings),
+            one_column_limit=settings.leakage_limit,
         )
     write_run_report(settings, result.version, result.report_markdown)
     standing = registry.standing(result.version, gates_of(settings))
