@@ -192,7 +192,7 @@ def _labels(feature: Feature, value: float, who: str, schema: TransactionSchema)
         share = f"{_share(value)} of {who}'s payments{inside}"
         return f"{share} were fraud" if value else f"no known fraud at {who}{inside}"
     texts = {
-        "fraud_run_age": f"nothing but fraud is known at {who} since {duration(value)} before",
+        "fraud_run_age": f"an unbroken run of known fraud at {who} began {duration(value)} before",
         "fraud_run_least": f"the least of the latest run of frauds at {who} was {money(value, schema.currency)}",
         "since_legitimate": f"the last payment at {who} known to be legitimate was {duration(value)} before",
         "fraud_weighted": f"about {_share(value)} of {who}'s latest payments with known labels were fraud",

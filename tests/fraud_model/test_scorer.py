@@ -76,6 +76,16 @@ def test_files_score_the_same_whatever_the_chunks(
     assert (summary.rows, summary.alerts) == (len(now), int(expected["alert"].sum()))
 
 
+def test_a_folder_scores_like_its_files_one_after_the_other(
+    scorer: Scorer, payments: pd.DataFrame, tmp_path: Path
+) -> None:
+    write_table(payments.iloc[:2000], tmp_path / "in" / "a.parquet")
+    write_table(payments.iloc[2000:], tmp_path / "in" / "b.csv")
+    scorer.score_file(tmp_path / "in", tmp_path / "out.csv", chunk_rows=1_500)
+    scored = pd.read_csv(tmp_path / "out.csv", dtype={"transaction_id": str, "model_version": str})
+    pd.testing.assert_frame_equal(scored, scorer.score(payments), check_dtype=False)
+
+
 def test_a_bad_file_leaves_nothing_behind(scorer: Scorer, payments: pd.DataFrame, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     payments.astype({"TX_AMOUNT": object}).assign(TX_AMOUNT="ten").to_csv(source, index=False)
