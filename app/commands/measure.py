@@ -59,6 +59,8 @@ def rag(
         judge=Judge.parse(settings.judge, judge_url or settings.ollama_url, **limits) if settings.judge else None,
         progress=ProgressLine(),
     )
+    if result.continued:
+        note(f"frauddesk: went on with {result.continued} answers of a measurement that had been broken off")
     emit(result.to_dict(), result.report_markdown, as_json)
     if not result.passed:
         for gate in result.gates:
