@@ -72,22 +72,15 @@ class Running:
         self.message_id = message_id
         self.question = question
         self.now = Snapshot(steps=("Reading the question",))
+        # Held while something of it is stored, so that nothing is stored after its end.
+        self.storing = threading.Lock()
+        self.ended = False
         self._changed = threading.Condition()
-        self._stopped = threading.Event()
 
     @property
     def finished(self) -> bool:
         """Whether nothing more will come."""
         return self.now.state != WRITING
-
-    @property
-    def stopping(self) -> bool:
-        """Whether somebody asked it to stop."""
-        return self._stopped.is_set()
-
-    def stop(self) -> None:
-        """Ends it after the present step; what is there stays."""
-        self._stopped.set()
 
     def follow(self, seconds: float = FOLLOW_SECONDS) -> Iterator[Snapshot]:
         """What it is, each time it has changed, at most once in `seconds`; the last one is final."""
@@ -110,11 +103,14 @@ class Running:
             self._changed.wait_for(lambda: self.finished, seconds)
         return self.now
 
-    def put(self, snapshot: Snapshot) -> None:
-        """Takes the next state; for the thread that writes it."""
+    def put(self, snapshot: Snapshot) -> bool:
+        """Takes the next state, unless it has ended already; whether it was taken."""
         with self._changed:
+            if self.finished:
+                return False
             self.now = snapshot
             self._changed.notify_all()
+            return True
 
 
 class Answering:
@@ -180,11 +176,17 @@ class Answering:
             found = [entry for entry in self._running.values() if entry.conversation_id == conversation_id]
         return found[-1] if found else None
 
+    def stop(self, running: Running) -> None:
+        """Ends an answer at once, however long its model still takes; what is there stays."""
+        now = running.now
+        self._end(running, replace(now, state=STOPPED, payload=now.payload | {"state": STOPPED}))
+
     def stop_all(self) -> None:
-        """Ends every answer after its present step."""
+        """Ends every answer."""
         with self._lock:
-            for running in self._running.values():
-                running.stop()
+            all_running = list(self._running.values())
+        for running in all_running:
+            self.stop(running)
 
     def state_of(self, message: Message) -> str:
         """What became of a stored answer; `interrupted` for one that nobody writes any more."""
@@ -205,11 +207,19 @@ class Answering:
         except Exception as error:
             kept = {**running.now.payload, "state": FAILED, "error": message_of(error)}
             final = replace(running.now, state=FAILED, error=message_of(error), payload=kept, failure=error)
-        try:
-            content = final.reply.text if final.reply is not None else final.said
-            self._desk.store.conversations.write(running.message_id, content, final.payload)
-        except Exception as error:
-            log.error("the answer in message %s is not stored: %s", running.message_id, error)
+        self._end(running, final)
+
+    def _end(self, running: Running, final: Snapshot) -> None:
+        """Stores the final state before anybody is told of it; of two that end an answer the first counts."""
+        content = final.reply.text if final.reply is not None else final.said
+        with running.storing:
+            if running.ended:
+                return
+            running.ended = True
+            try:
+                self._desk.store.conversations.write(running.message_id, content, final.payload)
+            except Exception as error:
+                log.error("the answer in message %s is not stored: %s", running.message_id, error)
         with self._lock:
             self._running.pop(running.message_id, None)
         running.put(final)
@@ -227,11 +237,12 @@ class Answering:
                 done = base | payload_of(step.reply) | {"state": DONE}
                 return replace(now, state=DONE, reply=step.reply, payload=done)
             now = _after(now, step, base)
-            if running.stopping:
-                return replace(now, state=STOPPED, payload=now.payload | {"state": STOPPED})
-            running.put(now)
+            if running.ended or not running.put(now):
+                return running.now
             if time.monotonic() - stored_at > CHECKPOINT_SECONDS:
-                desk.store.conversations.write(running.message_id, now.said, now.payload)
+                with running.storing:
+                    if not running.ended:
+                        desk.store.conversations.write(running.message_id, now.said, now.payload)
                 stored_at = time.monotonic()
         raise RuntimeError("the steps of an answer ended without a reply")
 

@@ -193,7 +193,7 @@ def _conversations(routes: APIRouter, desk: Desk) -> None:
         except UnknownConversationError as error:
             raise NotFoundError(str(error)) from error
         if running is not None:
-            running.stop()
+            desk.answering.stop(running)
         desk.store.trail.record(user, "delete", f"conversation {conversation_id}")
 
 

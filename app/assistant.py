@@ -188,7 +188,7 @@ class Assistant:
         for name in names:
             if name in about:
                 question = question if name.lower() in question.lower() else f"{question} ({name})"
-            elif name == work.transaction_id:
+            elif name == work.transaction_id and (all(call.asked for call in calls) or _about_rules(work.question)):
                 question = re.sub(re.escape(name), "this payment", question, flags=re.IGNORECASE)
         return question
 
@@ -301,7 +301,12 @@ def _traced(work: _Work, reply: Reply) -> Reply:
 
 
 def _about_documents(question: str) -> bool:
-    return re.search(r"\b(?:polic|guide|typolog|procedure|documents?|rule)", question, re.IGNORECASE) is not None
+    return _about_rules(question) or re.search(r"\bdocuments?\b", question, re.IGNORECASE) is not None
+
+
+def _about_rules(question: str) -> bool:
+    """Whether a question asks what holds for every payment; what notes say of one, only its id can find."""
+    return re.search(r"\b(?:polic|guide|typolog|procedure|rule)", question, re.IGNORECASE) is not None
 
 
 def _moment(as_of: datetime | str | None) -> datetime | None:

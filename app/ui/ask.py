@@ -115,7 +115,7 @@ class AskPage:
         except UnknownConversationError as error:
             raise gr.Error("That conversation is not there any more.") from error
         if running is not None:
-            running.stop()
+            self.desk.answering.stop(running)
         self.desk.store.trail.record(user, "delete", f"conversation {gone}")
         if gone != current:
             return gr.skip(), self._side(user, current), gr.skip(), gr.skip(), gr.skip()
@@ -139,7 +139,7 @@ class AskPage:
         user = user_of(request)
         running = self._running(user, current)
         if running is not None:
-            running.stop()
+            self.desk.answering.stop(running)
 
     def ask_example(self, current: str, event: gr.EventData, request: gr.Request) -> Iterator[Shown]:
         """One of the examples, asked; or a question asked again."""

@@ -98,7 +98,7 @@ def test_a_reload_and_a_second_tab_follow_the_answer(context, address, model):
 
 
 def test_a_stopped_answer_is_asked_again(context, address, model):
-    model.manner.seconds = 3.0
+    model.manner.seconds = 20.0
     page = open_ask(context, address)
     page.locator("#ask-list [data-fresh]").click()
     page.wait_for_selector("#ask-talk .fd-welcome")
