@@ -181,12 +181,14 @@ def _measure(scores: Vector, payments: Payments, seed: int) -> dict[str, float]:
     alerts = min(max(1, round(payments.alerts_per_day * days)), labels.size)
     threshold = float(np.sort(scores)[-alerts])
     alerted = scores >= threshold
+    # The figure counts payers by number; a schema's may be text.
+    payers = np.unique(payments.payers.astype(str), return_inverse=True)[1]
     found = {
         "average_precision": float(figures.average_precision(labels, scores)),
         "roc_auc": float(figures.roc_auc(labels, scores)),
         "precision_at_budget": float(labels[alerted].mean()),
         "recall_at_budget": float(labels[alerted].sum() / labels.sum()),
-        "card_precision_at_100": float(figures.card_precision_at_k(labels, scores, times, payments.payers, 100)),
+        "card_precision_at_100": float(figures.card_precision_at_k(labels, scores, times, payers, 100)),
         "threshold_at_budget": threshold,
     }
     for name, (low, high) in intervals(labels, scores, {"budget": threshold}, seed=seed).items():

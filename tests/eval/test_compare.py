@@ -93,7 +93,8 @@ def payments():
     rng = np.random.default_rng(1)
     labels = (rng.random(3_000) < 0.05).astype(np.int64)
     times = np.sort(rng.integers(0, 10 * 86_400, 3_000))
-    return Payments(labels, times, rng.integers(0, 400, 3_000), 20.0, "ten days")
+    payers = np.array([f"C{number}" for number in rng.integers(0, 400, 3_000)], dtype=object)
+    return Payments(labels, times, payers, 20.0, "ten days")
 
 
 def test_versions_are_measured_on_the_same_payments(payments, tracking):
