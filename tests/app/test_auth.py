@@ -369,3 +369,17 @@ def test_a_database_that_does_not_open_lets_nobody_in(tmp_path):
     assert client.get("/health").status_code == 200
     answer = client.get("/api/alerts")
     assert (answer.status_code, answer.headers["content-type"]) == (503, PROBLEM)
+
+
+def test_anothers_conversation_is_not_there(client, desk, ann):
+    desk.store.users.add("bob", "analyst", PASSWORD, "test")
+    mine = desk.store.conversations.start("ann", "Why was T00000001 flagged?")
+    sign_in(client, "bob")
+    path = f"/api/conversations/{mine}"
+    assert client.get("/api/conversations").json()["items"] == []
+    for answer in (client.get(path), client.patch(path, json={"title": "mine now"}), client.delete(path)):
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    asked = client.post("/api/ask", json={"question": "And then?", "conversation_id": mine})
+    assert asked.status_code == 404, asked.text
+    sign_in(client, "ann")
+    assert client.get(path).json()["title"] == "Why was T00000001 flagged?"
