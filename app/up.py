@@ -387,6 +387,7 @@ def _alerts(
 
 def _documents(settings: Settings, state: State, summary: UpSummary, say: Say, progress: "ProgressLine") -> None:
     """Steps 4 and 5: the run report is written by training; the index takes all documents."""
+    from app.alerts import complete_records
     from app.corpus import sync_corpus
 
     say(f"[4/{STEPS}] Run report: {settings.corpus_written / 'run_reports'}")
@@ -398,6 +399,8 @@ def _documents(settings: Settings, state: State, summary: UpSummary, say: Say, p
         summary.warnings.append(line)
     summary.documents = report.total
     state.record(index_version=report.index_version)
+    # The precedents of the largest alerts are frozen now; a serving desk does the others in the background.
+    complete_records(settings, settings.alert_budget, progress)
 
 
 def _measure(settings: Settings, state: State, summary: UpSummary, say: Say, progress: "ProgressLine") -> None:
