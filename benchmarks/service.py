@@ -59,9 +59,7 @@ def main() -> None:
     with _mlflow(settings, address) as port:
         theirs = [_loaded(port, "/invocations", features, n, arguments.seconds) for n in arguments.clients]
     print(f"model {address}, {arguments.seconds:.0f} s each; milliseconds and requests a second\n")
-    print(
-        f"{'':>7}  {'desk p50':>9} {'p99':>8} {'req/s':>8}  {'mlflow p50':>10} {'p99':>8} {'req/s':>8}  {'times':>6}"
-    )
+    print(f"{'':>7}  {'desk p50':>9} {'p99':>8} {'req/s':>8}  {'mlflow p50':>10} {'p99':>8} {'req/s':>8}  {'times':>6}")
     for clients, first, second in zip(arguments.clients, ours, theirs, strict=True):
         print(
             f"{clients:>7}  {first.p50:>9.1f} {first.p99:>8.1f} {first.per_second:>8.0f}  {second.p50:>10.1f} "
