@@ -5,7 +5,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import inspect, text, update
 
 from app import tables
 from app.ledger_check import check_ledger, check_payment
@@ -155,6 +155,7 @@ def test_a_database_without_chain_is_taken_in_once(tmp_path, scored):
     with first.engine.begin() as connection:
         for statement in (
             "DROP TABLE ledger", "DROP TABLE ledger_head", "DROP TABLE case_notes",
+            *(f"DROP INDEX {index['name']}" for index in inspect(connection).get_indexes("alerts")),
             "ALTER TABLE alerts DROP COLUMN owner", "ALTER TABLE alerts DROP COLUMN claimed_at",
             "ALTER TABLE alerts DROP COLUMN typology", "ALTER TABLE alerts DROP COLUMN likely",
         ):  # fmt: skip
