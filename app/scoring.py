@@ -51,7 +51,9 @@ def score_frame(
     schema = scorer.schema
     features = scorer.features(payments, history)
     probabilities = scorer.predict(features)
-    explained = scorer.explain(payments, history=history, top=reasons)
+    explained = (
+        scorer.explain(payments, history=history, top=reasons) if reasons else [[] for _ in range(len(payments))]
+    )
     times = schema.times(payments)
     named = ids if ids is not None and schema.transaction_id is None else schema.transaction_ids(payments)
     rows = payments.to_dict("records")

@@ -11,26 +11,21 @@ auditors; MLflow gets the ready features.
 import argparse
 import asyncio
 import json
-import os
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from urllib.request import urlopen
 
 from app.desk import Desk
 from app.settings import Settings, silence_telemetry
 from benchmarks.machine import machine
+from benchmarks.servers import free_port, mlflow_server, server
 
 _PAYMENTS = 300
-_START_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ def main() -> None:
     print(machine())
     with _desk(settings) as port:
         ours = [_loaded(port, "/api/score?reasons=0", payments, n, arguments.seconds) for n in arguments.clients]
-    with _mlflow(settings, address) as port:
+    with mlflow_server(settings.mlflow_uri, address) as port:
         theirs = [_loaded(port, "/invocations", features, n, arguments.seconds) for n in arguments.clients]
     print(f"model {address}, {arguments.seconds:.0f} s each; milliseconds and requests a second\n")
     print(f"{'':>7}  {'desk p50':>9} {'p99':>8} {'req/s':>8}  {'mlflow p50':>10} {'p99':>8} {'req/s':>8}  {'times':>6}")
@@ -88,59 +83,15 @@ def _requests(settings: Settings) -> tuple[list[bytes], list[bytes], str]:
 
 @contextmanager
 def _desk(settings: Settings) -> Iterator[int]:
-    port = _free_port()
+    port = free_port()
     environment = {
         "FRAUDDESK_HOME": str(settings.home.resolve()),
         "FRAUDDESK_PORT": str(port),
         # The limit a minute is for strangers; here the speed is what is asked.
         "FRAUDDESK_SCORE_PER_MINUTE": "0",
     }
-    with _server([sys.executable, "-m", "app.cli", "serve"], environment, f"http://127.0.0.1:{port}/ready"):
+    with server([sys.executable, "-m", "app.cli", "serve"], environment, f"http://127.0.0.1:{port}/ready"):
         yield port
-
-
-@contextmanager
-def _mlflow(settings: Settings, address: str) -> Iterator[int]:
-    port = _free_port()
-    command = [
-        *(sys.executable, "-m", "mlflow", "models", "serve", "-m", address, "--env-manager", "local"),
-        *("--host", "127.0.0.1", "--port", str(port)),
-    ]
-    environment = {"MLFLOW_TRACKING_URI": settings.mlflow_uri}
-    with _server(command, environment, f"http://127.0.0.1:{port}/ping"):
-        yield port
-
-
-@contextmanager
-def _server(command: Sequence[str], environment: dict[str, str], ready: str) -> Iterator[None]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            list(command),
-            env={**os.environ, "PATH": path, **environment},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            until = time.monotonic() + _START_SECONDS
-            while not _is_ready(ready):
-                if process.poll() is not None or time.monotonic() > until:
-                    log.seek(0)
-                    sys.exit(f"{' '.join(command)} did not start:\n{log.read().decode(errors='replace')[-2000:]}")
-                time.sleep(0.5)
-            yield
-        finally:
-            os.killpg(process.pid, 15)
-            process.wait()
-
-
-def _is_ready(address: str) -> bool:
-    try:
-        with urlopen(address, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def _loaded(port: int, path: str, bodies: Sequence[bytes], clients: int, seconds: float) -> Load:
@@ -186,12 +137,6 @@ async def _ask(
 
     await asyncio.gather(*(client(number) for number in range(clients)))
     return taken, failed, time.perf_counter() - started
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":
