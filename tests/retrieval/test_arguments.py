@@ -45,7 +45,7 @@ def test_passage_size_and_weight_are_those_of_the_index(tmp_path, documents):
     with Index.open(tmp_path / "words", dense_weight=0.0) as index:
         index.sync(documents)
         told = Answerer(index).settings()
-        assert (told["dense_weight"], told["passages"], told["gate_answered"]) == (0.0, 8, 0.4)
+        assert (told["dense_weight"], told["passages"], told["gate_answered"]) == (0.0, 8, Limits().answered)
         (first, second) = index.search("hold lifted", 2)
         assert first.document_id == "policies/holds" and second.relevance == 0.0
     with pytest.raises(InputError, match="dense_weight"):
