@@ -100,8 +100,6 @@ def test_a_reload_and_a_second_tab_follow_the_answer(context, address, model):
 def test_a_stopped_answer_is_asked_again(context, address, model):
     model.manner.seconds = 20.0
     page = open_ask(context, address)
-    page.locator("#ask-list [data-fresh]").click()
-    page.wait_for_selector("#ask-talk .fd-welcome")
     ask(page, "How long may a payment be held?", wait=False)
     page.wait_for_selector("#ask-live .fd-steps")
     page.locator("#ask-stop").click()
@@ -115,8 +113,6 @@ def test_a_stopped_answer_is_asked_again(context, address, model):
 def test_figures_are_marked_and_a_citation_shows_its_document(context, address, model):
     model.manner.told = "NOT IN THE DOCUMENTS"
     page = open_ask(context, address)
-    page.locator("#ask-list [data-fresh]").click()
-    page.wait_for_selector("#ask-talk .fd-welcome")
     ask(page, "Is the model drifting?")
     assert page.locator("#ask-talk .fd-figured .fd-figure-mark").count() > 2
     assert "FIGURES FROM THE LAST DRIFT CHECK" in page.locator("#ask-talk .fd-tools").inner_text().upper()
@@ -139,12 +135,14 @@ def test_figures_are_marked_and_a_citation_shows_its_document(context, address, 
 
 def test_an_edited_question_a_correction_and_the_list(context, address):
     page = open_ask(context, address)
-    page.locator("#ask-list [data-fresh]").click()
-    page.wait_for_selector("#ask-talk .fd-welcome")
     ask(page, "How many alerts are open?")
     page.locator("#ask-talk [data-edit]").click()
     assert page.locator("#ask-question textarea").input_value() == "How many alerts are open?"
     page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelectorAll('#ask-talk .fd-answer').length === 2")
+    page.locator("#ask-list [data-fresh]").click()
+    page.wait_for_selector("#ask-talk .fd-welcome")
+    page.locator("#ask-list li [data-open-talk]").first.click()
     page.wait_for_function("document.querySelectorAll('#ask-talk .fd-answer').length === 2")
     page.locator("#ask-talk [data-correct]").last.click()
     page.locator("#ask-talk textarea[name=correction]").last.fill("Count the waiting ones too.")
