@@ -1,20 +1,19 @@
 """Past payments in memory, found by payer, payee or id: what one payment's features are computed from.
 
-The working Parquet is read once and sorted by payer and by payee; a look-up then takes the few rows that matter and
-leaves the rest untouched. Payments recorded later are kept beside it.
+The working Parquet is read once; a look-up takes the few rows that matter and leaves the rest untouched. Payments
+recorded later are kept beside it.
 """
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fraud_model import TransactionSchema
+from fraud_model import PastPayments, TransactionSchema
 
-Rows = np.ndarray[Any, np.dtype[np.int64]]
 _GENERATED_ID = re.compile(r"T(\d{8,})")
 
 
@@ -24,26 +23,36 @@ class History:
     Args:
         frame: Payments in the schema's columns, in any order; ids are taken from row numbers where it has none.
         schema: Their schema.
+
+    Attributes:
+        frame: The payments given, without those added later.
+        past: All of them, ready as the history of single payments.
     """
 
     def __init__(self, frame: pd.DataFrame, schema: TransactionSchema) -> None:
         self.schema = schema
         self.frame = frame.reset_index(drop=True)
-        self._by_payer = _Groups(self.frame[schema.payer])
-        self._by_payee = _Groups(self.frame[schema.payee])
+        self.past = PastPayments(self.frame, schema)
         self._ids: pd.Index | None = None
-        self._recorded = self.frame.iloc[:0]
+        # Columns of the payments added, one value a payment; a table of them is made where one is asked for.
+        self._added: list[dict[str, Any]] = []
+        self._added_ids: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self.frame) + len(self._recorded)
+        return len(self.past)
 
     def add(self, payments: pd.DataFrame) -> None:
         """Adds payments that came in after the working data were read."""
+        columns = [column for column in self.frame.columns if column in payments.columns]
+        payments = payments[columns]
         with self._lock:
-            columns = [column for column in self.frame.columns if column in payments.columns]
-            parts = [part for part in (self._recorded, payments[columns]) if len(part)]
-            self._recorded = pd.concat(parts, ignore_index=True) if parts else self._recorded
+            first = len(self._added)
+            self._added.extend(payments.to_dict("records"))
+            if self.schema.transaction_id in columns:
+                for place, name in enumerate(payments[self.schema.transaction_id].astype(str), start=first):
+                    self._added_ids.setdefault(name, place)
+            self.past.add(payments)
 
     def aligned(self, payments: pd.DataFrame) -> pd.DataFrame:
         """`payments` with time, payer, payee and id in the type that past payments have, where the values allow it."""
@@ -62,20 +71,22 @@ class History:
 
         Features look strictly before a payment's time, so that neither later rows nor the payment itself count.
         """
-        payers, payees = payments[self.schema.payer], payments[self.schema.payee]
-        rows = np.union1d(self._by_payer.rows(payers), self._by_payee.rows(payees))
-        past = self.frame.iloc[rows]
-        recorded = self._recorded
-        near = recorded[self.schema.payer].isin(payers) | recorded[self.schema.payee].isin(payees)
-        if near.any():
-            past = pd.concat([past, recorded[near]], ignore_index=True)
+        payers = payments[self.schema.payer].dropna().unique()
+        payees = payments[self.schema.payee].dropna().unique()
+        rows = self.past.rows_of(payers, payees)
+        kept = len(self.frame)
+        split = int(np.searchsorted(rows, kept))
+        past = self.frame.iloc[rows[:split]]
+        if split < len(rows):
+            past = pd.concat([past, self._added_rows(rows[split:] - kept)], ignore_index=True)
         return past
 
     def before(self, moment: int) -> pd.DataFrame:
         """Every payment kept from before a moment (seconds since 1970, UTC)."""
         parts = [self.frame[self.schema.times(self.frame) < moment]]
-        if len(self._recorded):
-            parts.append(self._recorded[self.schema.times(self._recorded) < moment])
+        if self._added:
+            added = self._added_rows(range(len(self._added)))
+            parts.append(added[self.schema.times(added) < moment])
         return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
     def find(self, transaction_id: str) -> pd.DataFrame | None:
@@ -83,15 +94,15 @@ class History:
         row = self._row_of(transaction_id)
         if row is not None:
             return self.frame.iloc[[row]]
-        key = self.schema.transaction_id
-        if key is not None and len(self._recorded):
-            matching = self._recorded[self._recorded[key].astype(str) == transaction_id]
-            return matching.iloc[:1] if len(matching) else None
-        return None
+        place = self._added_ids.get(transaction_id)
+        return self._added_rows([place]) if place is not None else None
 
     def transaction_id_at(self, row: int) -> str:
         """The id of the payment in a row of `frame`."""
         return str(self.schema.transaction_ids(self.frame.iloc[[row]], first_row=row + 1)[0])
+
+    def _added_rows(self, places: Iterable[int]) -> pd.DataFrame:
+        return pd.DataFrame([self._added[place] for place in places])
 
     def _row_of(self, transaction_id: str) -> int | None:
         if self.schema.transaction_id is None:
@@ -103,21 +114,3 @@ class History:
                 self._ids = pd.Index(self.schema.transaction_ids(self.frame))
         place = self._ids.get_indexer_for([transaction_id])[0]
         return int(place) if place >= 0 else None
-
-
-class _Groups:
-    """Row numbers grouped by the value of one column."""
-
-    def __init__(self, column: "pd.Series[Any]") -> None:
-        codes, values = pd.factorize(column)
-        self._values = pd.Index(values)
-        self._order: Rows = np.argsort(codes, kind="stable").astype(np.int64)
-        self._starts = np.searchsorted(codes[self._order], np.arange(len(values) + 1))
-
-    def rows(self, wanted: "pd.Series[Any]") -> Rows:
-        """Rows whose value is among those wanted."""
-        found = self._values.get_indexer_for(pd.unique(wanted.dropna()))
-        slices: Sequence[Rows] = [
-            self._order[self._starts[code] : self._starts[code + 1]] for code in found if code >= 0
-        ]
-        return np.concatenate(slices) if slices else np.empty(0, np.int64)

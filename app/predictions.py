@@ -37,21 +37,27 @@ class PredictionLog:
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def add(self, scored: Scored, who: str) -> None:
-        """Hands a score over."""
+    def add(self, scored: Scored, who: str, wait: bool = True) -> bool:
+        """Hands a score over; False where there is no room and the caller does not wait."""
         if self._writer is None:
             self._start()
-        self._waiting.put(
-            {
-                "at": int(time.time()),
-                "transaction_id": scored.transaction_id,
-                "probability": scored.probability,
-                "threshold": scored.threshold,
-                "model_version": scored.model_version,
-                "who": who,
-                "request_id": context.request_id.get(),
-            }
-        )
+        try:
+            self._waiting.put(self._row(scored, who), block=wait)
+        except queue.Full:
+            return False
+        return True
+
+    @staticmethod
+    def _row(scored: Scored, who: str) -> dict[str, Any]:
+        return {
+            "at": int(time.time()),
+            "transaction_id": scored.transaction_id,
+            "probability": scored.probability,
+            "threshold": scored.threshold,
+            "model_version": scored.model_version,
+            "who": who,
+            "request_id": context.request_id.get(),
+        }
 
     def count(self) -> int:
         """How many scores are written."""

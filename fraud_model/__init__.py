@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fraud_model.features import compute_features
+    from fraud_model.past import PastPayments
     from fraud_model.schema import TransactionSchema, load_schema
     from fraud_model.scorer import Scorer
 
 _HOMES = {
+    "PastPayments": "fraud_model.past",
     "Scorer": "fraud_model.scorer",
     "TransactionSchema": "fraud_model.schema",
     "compute_features": "fraud_model.features",
     "load_schema": "fraud_model.schema",
 }
 
-__all__ = ["Scorer", "TransactionSchema", "compute_features", "load_schema"]
+__all__ = ["PastPayments", "Scorer", "TransactionSchema", "compute_features", "load_schema"]
 
 
 def __getattr__(name: str) -> Any:

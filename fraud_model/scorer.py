@@ -20,6 +20,7 @@ from fraud_model.features import compute_features
 from fraud_model.forest import Forest
 from fraud_model.metrics import Array
 from fraud_model.model_file import DESCRIPTION, StoredModel, digest_of
+from fraud_model.past import PastPayments
 from fraud_model.progress import ProgressCallback
 from fraud_model.reasons import Reason, describe
 from fraud_model.schema import TransactionSchema, load_schema
@@ -107,8 +108,13 @@ class Scorer:
         """A sample of features with `fraud_probability` from validation, to compare later days with."""
         return self._model.read_reference()
 
-    def features(self, transactions: pd.DataFrame, history: pd.DataFrame | None = None) -> pd.DataFrame:
-        """The model's features of each transaction; see `compute_features`."""
+    def features(self, transactions: pd.DataFrame, history: pd.DataFrame | PastPayments | None = None) -> pd.DataFrame:
+        """The model's features of each transaction; see `compute_features`.
+
+        With payments kept ready as history, of one transaction; see `PastPayments`.
+        """
+        if isinstance(history, PastPayments):
+            return history.features(transactions, self._model.description.categories)
         return compute_features(transactions, self.schema, history, self._model.description.categories)
 
     def predict(self, features: pd.DataFrame) -> Array:
@@ -118,17 +124,26 @@ class Scorer:
             InputError: a feature column is missing.
         """
         names = list(self.feature_names)
-        missing = [name for name in names if name not in features.columns]
-        if missing:
-            raise InputError(f"feature columns missing: {', '.join(missing[:5])}; compute them with this program")
-        return self._probabilities(features[names].to_numpy(np.float32))
+        if list(features.columns) != names:
+            missing = [name for name in names if name not in features.columns]
+            if missing:
+                raise InputError(f"feature columns missing: {', '.join(missing[:5])}; compute them with this program")
+            features = features[names]
+        return self._probabilities(features.to_numpy(np.float32))
 
-    def score(self, transactions: pd.DataFrame, history: pd.DataFrame | None = None, reasons: int = 0) -> pd.DataFrame:
+    def predict_values(self, values: Array) -> Array:
+        """The same for a float32 array in the model's order of features, shape (rows, features)."""
+        return self._probabilities(values)
+
+    def score(
+        self, transactions: pd.DataFrame, history: pd.DataFrame | PastPayments | None = None, reasons: int = 0
+    ) -> pd.DataFrame:
         """Score transactions.
 
         Args:
             transactions: In any order; each is history for later ones.
-            history: Earlier transactions (labels where known); not the same rows again.
+            history: Earlier transactions (labels where known), not the same rows again; or payments kept ready, for
+                one transaction.
             reasons: How many reasons each alert gets; other rows get none.
 
         Returns:
@@ -159,7 +174,7 @@ class Scorer:
         return scores
 
     def explain(
-        self, transactions: pd.DataFrame, history: pd.DataFrame | None = None, top: int = 8
+        self, transactions: pd.DataFrame, history: pd.DataFrame | PastPayments | None = None, top: int = 8
     ) -> list[list[Reason]]:
         """The largest contributions to each transaction's score, by size of effect.
 
@@ -170,7 +185,10 @@ class Scorer:
             history: As for `score`.
             top: Contributions per transaction.
         """
-        features = self.features(transactions, history)
+        return self.explain_features(self.features(transactions, history), top)
+
+    def explain_features(self, features: pd.DataFrame, top: int = 8) -> list[list[Reason]]:
+        """The same for ready features, as `features` gives them."""
         return self._explain(features, top, rising_only=False)
 
     def score_file(

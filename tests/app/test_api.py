@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from app.api import create_app
 from app.desk import Desk
+from app.scoring import score_plain
 from app.settings import Settings
 
 PROBLEM = "application/problem+json"
@@ -50,6 +52,23 @@ def test_a_home_without_anything_says_what_to_run(tmp_path):
         assert scored.status_code in (409, 503)
         assert scored.headers["content-type"] == PROBLEM
         assert empty.get("/api/alerts").json()["total"] == 0
+
+
+def test_the_quick_way_gives_what_the_careful_way_gives(desk):
+    frame = desk.history.frame
+    assert all(part.ready for part in desk.ready())
+    for row in range(0, len(frame), len(frame) // 40):
+        values = json.loads(frame[list(desk.scorer.schema.required)].iloc[[row]].to_json(orient="records"))[0]
+        quick = desk.score_at_once(values | {"transaction_id": f"Q{row}"})
+        careful = desk.score_payments(frame.iloc[[row]], ids=[f"Q{row}"], reasons=0)[0]
+        assert quick is not None
+        assert replace(quick, transaction={}) == replace(careful, transaction={})
+        assert quick.transaction.items() <= careful.transaction.items()
+    assert desk.score_at_once(values | {"amount": "12"}) is None
+    popular = str(frame[desk.scorer.schema.payee].value_counts().index[0])
+    payment = desk.history.past.read(values | {"nameDest": popular}, desk.scorer.categories)
+    many = desk.history.past.count_near(payment) - 1
+    assert score_plain(desk.scorer, desk.history.past, values | {"nameDest": popular}, "Q", many) is None
 
 
 def test_a_score_equals_that_of_the_same_payment_in_the_file(client, desk, payment):
