@@ -50,7 +50,7 @@ class Listing:
         passages: In all; None where the user does not see every collection.
         bytes: Size of the index; the same.
         last_sync: ISO 8601, or empty.
-        version: Of the index.
+        version: Of the index, as far as the user may see it: what is hidden does not change it.
         consistent: Whether all parts of the index agree.
         failures: Files that could not be read, and why.
         uploads: What was uploaded here, the latest first.
@@ -125,13 +125,14 @@ class Library:
         allowed = visible_collections(self._desk.index, user)
         shown = {name: count for name, count in state.collections.items() if allowed is None or name in allowed}
         failures = [f for f in state.failures if not hidden & set(Path(f[0]).parts)]
+        version = self._desk.index.status(hidden_collections=hidden).version if hidden else state.version
         return Listing(
             shown,
             sum(shown.values()),
             state.passages if not hidden else None,
             state.bytes if not hidden else None,
             state.last_sync,
-            state.version,
+            version,
             state.consistent,
             tuple((short_path(source), why) for source, why in failures),
             tuple(entry for entry in self._uploads.all() if entry.collection not in hidden),

@@ -3,6 +3,7 @@
 `retrieval.index.Index` adds writing to it.
 """
 
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -20,6 +21,7 @@ from retrieval.manifest import StoredDocument
 from retrieval.records import Hit, IndexStatus
 from retrieval.search import DENSE_WEIGHT, Searcher
 from retrieval.store import Store, bytes_on_disk, current_generation
+from retrieval.view import View
 
 NO_COLLECTION = "other"
 """Under which name documents without a collection are counted."""
@@ -139,8 +141,8 @@ class IndexReader:
     def status(self, *, hidden_collections: Collection[str] = ()) -> IndexStatus:
         """Counts, sizes, model, last sync and failures; loads no model.
 
-        Where something is hidden, only what may be seen is counted; the size on disk is then 0 and failures, whose
-        collection nobody knows, are left out.
+        Where something is hidden, only what may be seen is counted, and the version changes only with that; the size
+        on disk is then 0 and failures, whose collection nobody knows, are left out.
         """
         allowed = restrict(None, None, hidden_collections)
         with self._guard:
@@ -163,7 +165,7 @@ class IndexReader:
                 collections=dict(sorted(Counter(str(f.get("collection") or NO_COLLECTION) for f in fields).items())),
                 embedding_model=manifest.setting("embedding_model") or self._asked.fingerprint,
                 chunking=manifest.setting("chunking") or str(self._chunking),
-                version=self._store.version,
+                version=self._version_of(view, seen) if allowed else self._store.version,
                 last_sync=manifest.setting("last_sync") or "",
                 bytes=0 if allowed else bytes_on_disk(self.path),
                 failures=() if allowed else tuple(manifest.failures()),
@@ -183,6 +185,15 @@ class IndexReader:
         `exact` asks for float32 arithmetic, as for a question; many sentences are encoded in the faster format.
         """
         return self._searcher.embedding.encode(texts, exact=exact)
+
+    def _version_of(self, view: View, seen: np.ndarray) -> str:
+        """A version of the documents seen alone: a digest of their names and contents, 16 hex digits."""
+        hashes = self._store.manifest.hashes()
+        digest = hashlib.sha256()
+        for position in np.flatnonzero(seen):
+            name = view.document_ids[position]
+            digest.update(f"{name}\0{hashes.get(name, '')}\n".encode())
+        return digest.hexdigest()[:16]
 
     def _follow(self) -> None:
         """Use the generation that serves now, if another process has rebuilt the index."""

@@ -110,6 +110,7 @@ def test_too_large_a_file_is_refused(desk, tmp_path):
 
 
 def test_roles_add_and_see_what_is_theirs(desk):
+    shown = desk.library.listing(EVE).version
     with pytest.raises(ForbiddenError):
         upload(desk, "mine.md", user=ANA)
     with pytest.raises(ForbiddenError):
@@ -122,6 +123,7 @@ def test_roles_add_and_see_what_is_theirs(desk):
         seen = desk.library.listing(EVE)
         assert set(seen.collections) == {"policies"}
         assert (seen.documents, seen.passages, seen.bytes, seen.uploads) == (1, None, None, ())
+        assert seen.version == shown
         with pytest.raises(NotFoundError):
             desk.library.remove(EVE, made.document_id)
         assert "case_notes" not in uploads_view(seen.uploads, True) + status_view(seen, True)

@@ -85,6 +85,20 @@ def test_a_hidden_collection_influences_nothing(index: Index, corpus: Path, tmp_
     assert index.document("case_notes/CN-2026-0001", **hidden) is None
 
 
+def test_what_is_hidden_changes_no_version_that_is_shown(tmp_path: Path) -> None:
+    def note(text: str, collection: str) -> Document:
+        return Document(f"{collection}/a", "", text, {"collection": collection})
+
+    index = Index.open(tmp_path / "index")
+    hidden = {"hidden_collections": {"case_notes"}}
+    index.sync([note("A hold lasts 48 hours.", "policies")])
+    shown, whole = index.status(**hidden).version, index.status().version
+    index.sync([note("The caller posed as the bank.", "case_notes")])
+    assert index.status(**hidden).version == shown and index.status().version != whole
+    index.sync([note("A hold lasts 24 hours.", "policies")])
+    assert index.status(**hidden).version != shown
+
+
 def test_a_kept_answer_is_not_given_to_other_eyes(index: Index) -> None:
     answerer = Answerer(index)
     assert answerer.ask(CASE).hits[0].metadata["collection"] == "case_notes"
