@@ -78,6 +78,7 @@ def ask(page, question, wait=True):
 
 
 def test_a_reload_and_a_second_tab_follow_the_answer(context, address, model):
+    """open-webui 14272, 6557: a page refresh loses the answer."""
     model.manner.seconds, model.manner.told = 4.0, "A hold lasts 48 hours at most [1]."
     try:
         page = open_ask(context, address)

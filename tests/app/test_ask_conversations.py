@@ -61,6 +61,7 @@ def until(condition):
 
 
 def test_a_question_is_stored_before_it_is_answered(desk):
+    """Kotaemon stores a chat after further model calls; open-webui 14272: a crash loses the question."""
     running = desk.answering.ask(ANA, "How long is a hold? Card 4111 1111 1111 1111")
     stored = desk.store.conversations.messages(running.conversation_id, "ana")
     assert [message.role for message in stored] == ["user", "assistant"]
@@ -87,6 +88,7 @@ def test_two_who_follow_see_the_same_and_one_who_leaves_changes_nothing(desk):
 
 
 def test_what_is_there_is_kept_on_the_way_and_stands_as_interrupted_after_a_restart(desk, monkeypatch):
+    """open-webui 6557, 29596: a crash loses the answer that was being written."""
     monkeypatch.setattr("app.answering.CHECKPOINT_SECONDS", 0.0)
     running = desk.answering.ask(ANA, "How long is a hold?")
     until(lambda: desk.store.conversations.message(running.message_id, "ana").content == "A hold lasts")
@@ -131,6 +133,7 @@ def test_a_conversation_goes_on_about_its_payment(desk):
 
 
 def test_nobody_reads_changes_or_adds_to_what_is_another_s(desk):
+    """kotaemon 376: no owner check on conversations."""
     desk.go.set()
     running = desk.answering.ask(ANA, "How long is a hold?")
     running.wait(10)

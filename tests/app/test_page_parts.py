@@ -24,6 +24,7 @@ def body(**changes):
 
 
 def test_nothing_foreign_becomes_markup(store, scored):
+    """Kotaemon renders a document's HTML unescaped."""
     precedent = Precedent("d", EVIL, EVIL, EVIL, EVIL, EVIL, 1.0, EVIL, EVIL, EVIL, 0, 1, 0.5, (EVIL,))
     reasons = (ReasonRecord("f", 1, 1, EVIL),)
     store.add_alerts([scored(1, payer=EVIL, payee=EVIL, transaction={EVIL: EVIL, "type": EVIL}, reasons=reasons)])

@@ -1,6 +1,8 @@
 """What users of other assistants complained about, each as a test of ours; the threads are named where known."""
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +130,57 @@ def test_one_bad_file_stops_nothing_and_progress_is_told(tmp_path: Path) -> None
     told: list[Any] = []
     report = Index.open(tmp_path / "index").sync(read_documents(tmp_path), progress=told.append)
     assert (report.added, len(report.failed)) == (1, 1) and told
+
+
+def test_a_long_embedding_that_is_cut_off_keeps_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """anything-llm 1585, 5161: embedding aborts at five minutes, and the next try begins anew."""
+    monkeypatch.setattr("retrieval.sync.BATCH_PASSAGES", 4)
+    notes = [Document(f"n{number}", "", f"Payment {number} was held.") for number in range(20)]
+
+    def until(last: int) -> Iterator[Document]:
+        yield from notes[:last]
+        raise TimeoutError
+
+    index = Index.open(tmp_path / "index")
+    with pytest.raises(TimeoutError):
+        index.sync(until(10))
+    report = index.sync(notes)
+    assert (report.unchanged, report.added) == (8, 12)
+    assert index.status().consistent
+
+
+READER = """
+import sys
+from retrieval import Index
+index = Index.open(sys.argv[1], read_only=True)
+print("ready", flush=True)
+for line in sys.stdin:
+    print(index.search("payment held", 50)[0].text, flush=True)
+"""
+
+
+def test_several_processes_share_an_embedded_index(tmp_path: Path) -> None:
+    """open-webui docs 1081: the local Chroma is not fork-safe, workers crash. Ours: one writes, others read."""
+    index = Index.open(tmp_path / "index")
+    index.sync([Document("n", "", "Payment 0 was held.")])
+    command = [sys.executable, "-c", READER, str(index.path)]
+    workers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in range(2)
+    ]
+    try:
+        for worker in workers:
+            assert worker.stdin is not None and worker.stdout is not None
+            assert worker.stdout.readline() == "ready\n"
+        for number in range(1, 6):
+            index.sync([Document("n", "", f"Payment {number} was held.")])
+            for worker in workers:
+                assert worker.stdin is not None and worker.stdout is not None
+                worker.stdin.write("again\n")
+                assert worker.stdout.readline() == f"Payment {number} was held.\n"
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
 
 
 def test_a_server_that_cannot_be_reached_is_named_and_the_desk_answers(index: Index) -> None:
