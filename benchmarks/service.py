@@ -26,6 +26,7 @@ from benchmarks.machine import machine
 from benchmarks.servers import free_port, mlflow_server, server
 
 _PAYMENTS = 300
+_SETTLE_SECONDS = 12  # after a start, for both alike: what is measured is a service at work, not its start
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ def main() -> None:
     payments, features, address = _requests(settings)
     print(machine())
     with _desk(settings) as port:
+        time.sleep(_SETTLE_SECONDS)
         ours = [_loaded(port, "/api/score?reasons=0", payments, n, arguments.seconds) for n in arguments.clients]
     with mlflow_server(settings.mlflow_uri, address) as port:
+        time.sleep(_SETTLE_SECONDS)
         theirs = [_loaded(port, "/invocations", features, n, arguments.seconds) for n in arguments.clients]
     print(f"model {address}, {arguments.seconds:.0f} s each; milliseconds and requests a second\n")
     print(f"{'':>7}  {'desk p50':>9} {'p99':>8} {'req/s':>8}  {'mlflow p50':>10} {'p99':>8} {'req/s':>8}  {'times':>6}")
