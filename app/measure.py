@@ -14,6 +14,11 @@ DAY_SECONDS = 86_400
 LABEL, MATURED = "label", "matured"
 # Questions and documents of so many days are held against those before.
 _TEXT_DAYS = 30
+# What a column does by nature is seen in so many days that the champion was trained on: a month, and a bit.
+_EARLIER_DAYS = 35
+# Payments needed before such a window, so that the longest windows of features are full in it.
+_SETTLED_DAYS = 30
+_MOST_EARLIER = 20_000
 _MOST_TEXTS = 2_000
 _TEXT_LENGTH = 1_000
 
@@ -50,6 +55,7 @@ def measure_drift(settings: Settings, *, progress: "ProgressLine | None" = None)
         labelled_days=float(settings.alert_days),
         reference_average_precision=champion.metrics.get("average_precision"),
         texts=drift_of_texts(settings),
+        earlier=earlier_windows(settings, scorer, trained_until),
         window=window,
         progress=progress,
     )
@@ -89,6 +95,36 @@ def score_last_days(settings: Settings, scorer: "Scorer") -> "tuple[pd.DataFrame
     first, last = (datetime.fromtimestamp(int(edge), UTC) for edge in (times[recent].min(), times[recent].max()))
     window = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
     return features.assign(fraud_probability=scores["fraud_probability"].to_numpy()), window
+
+
+def earlier_windows(settings: Settings, scorer: "Scorer", trained_until: datetime | None) -> "list[pd.DataFrame]":
+    """Features in windows of `alert_days` among the last days that the champion was trained on, the latest first.
+
+    A sample of each; none where too few days of payments lie before them, or the end of training is not known.
+    """
+    import numpy as np
+
+    from fraud_model.data import read_transactions
+    from fraud_model.features import compute_features
+
+    if trained_until is None:
+        return []
+    schema = scorer.schema
+    frame = read_transactions(settings.transactions_path, schema)
+    times = schema.times(frame)
+    end, length = int(trained_until.timestamp()), settings.alert_days * DAY_SECONDS
+    first = max(int(times.min()) + _SETTLED_DAYS * DAY_SECONDS, end - _EARLIER_DAYS * DAY_SECONDS)
+    starts = range(end - length, first - 1, -length)
+    if not starts:
+        return []
+    seen = (times >= starts[-1]) & (times < end)
+    features = compute_features(frame[seen], schema, history=frame[times < starts[-1]])
+    rng = np.random.default_rng(0)
+    found = []
+    for start in starts:
+        rows = np.flatnonzero((times[seen] >= start) & (times[seen] < start + length))
+        found.append(features.iloc[np.sort(rng.choice(rows, min(len(rows), _MOST_EARLIER), replace=False))])
+    return found
 
 
 def score_labelled_days(settings: Settings, scorer: "Scorer", trained_until: datetime | None) -> "pd.DataFrame":

@@ -123,7 +123,11 @@ def simulated_rates() -> None:
             rows = np.flatnonzero((day >= 62) & (day < 76))
             sample = np.sort(np.random.default_rng(seed).choice(rows, 8_000, replace=False))
             window = table[(day >= 76) & (day < 83)]
-            found = compare_columns(table.iloc[sample], window, list(table.columns), minimum_rows=1_000)
+            # Four weeks before the reference, from which on a month of history is known.
+            earlier = [table[(day >= first) & (day < first + 7)] for first in range(34, 62, 7)]
+            found = compare_columns(
+                table.iloc[sample], window, list(table.columns), minimum_rows=1_000, earlier=earlier
+            )
             verdicts = [drift.verdict for drift in found.columns]
             acted += ACT in verdicts
             counts.append(sum(verdict != STABLE for verdict in verdicts))

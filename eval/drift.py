@@ -111,6 +111,7 @@ def run_drift(
     labelled_days: float | None = None,
     reference_average_precision: float | None = None,
     texts: Sequence[TextDrift] = (),
+    earlier: Sequence[pd.DataFrame] = (),
     window: str = "",
     minimum_rows: int = MINIMUM_ROWS,
     params: Mapping[str, Any] | None = None,
@@ -138,6 +139,8 @@ def run_drift(
         labelled_days: Days that the matured ones among them span.
         reference_average_precision: What performance is held against where the reference has no labels, in [0, 1].
         texts: Drift of questions and documents, for figures and report; it leaves the verdict on the model alone.
+        earlier: Windows before the reference, as long as the current one, such as those that the model was trained on:
+            they tell how far a column moves by nature.
         window: The window in words, such as "2026-08-20 to 2026-08-27", for the report.
         minimum_rows: Fewer rows, in either, give the verdict insufficient.
         params: More to log.
@@ -148,7 +151,9 @@ def run_drift(
         TrackingError: MLflow cannot be read or written.
     """
     compared_columns = _checked_columns(reference, columns, label_column, matured_column, minimum_rows)
-    found = compare_columns(reference, current, compared_columns, minimum_rows=minimum_rows, progress=progress)
+    found = compare_columns(
+        reference, current, compared_columns, minimum_rows=minimum_rows, earlier=earlier, progress=progress
+    )
     alerts = _alerts(reference, current, score_column, threshold, days)
     matured, provisional = measure_performance(
         reference,

@@ -14,8 +14,9 @@ from fraud_model.progress import Progress, ProgressCallback
 # A change of missing values, or a share of unseen categories, that is shown even where the index is small.
 _MISSING_MORE = 0.02
 _UNSEEN_SHARE = 0.005
-# A column must move this many times as far as it does within the reference itself: features such as the age of an
-# account grow with the calendar, and a few large merchants move every count of payments.
+# A column must move this many times as far as it does by nature: features such as the age of an account grow with the
+# calendar, a few large merchants move every count of payments, and what remembers a fortnight's largest payment holds
+# the first of a month for half of it.
 _BEYOND_USUAL = 1.5
 # Rows of a reference from which on its two halves can be compared.
 _HALVES_FROM = 1_000
@@ -40,8 +41,9 @@ class ColumnDrift:
         confirmed: Whether the window before said act on this column too.
         missing_reference: Share of missing values in the reference.
         missing_current: Share of missing values in the current data.
-        usual: The index between the earlier and the later half of the reference itself, where its rows are in the
-            order of time: how far the column moves by nature. A column is judged only beyond 1.5 times that.
+        usual: How far the column moves by nature: the index between the earlier and the later half of the reference,
+            where its rows are in the order of time, or of a window before it against it, whichever is largest. A column
+            is judged only beyond 1.5 times that.
         note: What else is to be said; empty if nothing.
     """
 
@@ -125,9 +127,18 @@ def compare_columns(
     columns: Sequence[str],
     *,
     minimum_rows: int,
+    earlier: Sequence[pd.DataFrame] = (),
     progress: ProgressCallback | None = None,
 ) -> Compared:
     """Every column of the reference against the current data.
+
+    Args:
+        reference: What the model was validated on, in the order of time.
+        current: The window to judge.
+        columns: Those to compare.
+        minimum_rows: Fewer, in either, give the verdict insufficient.
+        earlier: Windows before the reference, as long as the current one, in which nothing is known to be wrong.
+        progress: Told after each column.
 
     Raises:
         EvalInputError: a named column is not in the reference.
@@ -153,7 +164,8 @@ def compare_columns(
         else:
             found = compare(reference[column], current[column])
             comparisons[column] = found
-            drift, problems = _judge(column, found, reference[column], current[column], enough)
+            usual = _usual(reference[column], [frame[column] for frame in earlier if column in frame.columns])
+            drift, problems = _judge(column, found, reference[column], current[column], usual, enough)
             drifts.append(drift)
             checks.extend(problems)
         if progress is not None:
@@ -183,10 +195,9 @@ def plain(value: float) -> float | None:
 
 
 def _judge(
-    column: str, found: Comparison, reference: pd.Series, current: pd.Series, enough: bool
+    column: str, found: Comparison, reference: pd.Series, current: pd.Series, usual: float, enough: bool
 ) -> tuple[ColumnDrift, list[DataCheck]]:
     missing = [float(found.shares(which)[-1]) for which in ("reference", "current")]
-    usual = _usual(reference)
     notes = []
     if len(current) and missing[1] == 1.0 and missing[0] < 1.0:
         notes.append("every value is missing")
@@ -208,7 +219,7 @@ def _judge(
         verdict = WATCH
     checks = [DataCheck(column, WATCH, text) for text in notes]
     if verdict == STABLE and found.psi >= WATCH_FROM and usual > 0:
-        notes.append(f"moves as far within the reference ({usual:.2f})")
+        notes.append(f"moves as far by nature ({usual:.2f})")
     drift = ColumnDrift(
         column=column,
         psi=found.psi,
@@ -222,13 +233,16 @@ def _judge(
     return drift, checks
 
 
-def _usual(reference: pd.Series) -> float:
-    """The index of the later half of the reference against the earlier one; 0 where it is too small to halve."""
-    if len(reference) < _HALVES_FROM:
-        return 0.0
+def _usual(reference: pd.Series, earlier: Sequence[pd.Series]) -> float:
+    """How far a column moves by nature, see `ColumnDrift`; 0 where nothing tells.
+
+    A reference of two weeks lies in one part of the month, so windows from before it tell more than its own halves.
+    """
     middle = len(reference) // 2
-    halves = compare(reference.iloc[:middle], reference.iloc[middle:])
-    return halves.psi if halves.psi > halves.noise else 0.0
+    pairs = [(reference.iloc[:middle], reference.iloc[middle:])] if len(reference) >= _HALVES_FROM else []
+    pairs += [(reference, window) for window in earlier if len(window) >= _HALVES_FROM]
+    found = [compare(before, after) for before, after in pairs]
+    return max((each.psi for each in found if each.psi > each.noise), default=0.0)
 
 
 def _spread(shares: Sequence[float], rows: Sequence[int]) -> float:

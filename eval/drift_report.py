@@ -71,8 +71,8 @@ def write_report(
         "The population stability index compares shares of rows in bins fixed by the reference: under 0.1 a column is "
         'stable, to 0.25 it is watched, above that it is acted on once two windows in a row agree. "By chance" is '
         "what the index stays under, 95 times in 100, for samples of these sizes in which nothing changed; "
-        '"by nature" is how far the column moves between the halves of the reference, and only beyond one and a half '
-        "times that is it judged.",
+        '"by nature" is how far the column moves between the halves of the reference, or from windows before it, and '
+        "only beyond one and a half times that is it judged.",
         "",
     ]
     return "\n".join(lines)

@@ -295,7 +295,7 @@ def _drift(runs: list[Measured]) -> str:
         f"version {show.text(latest.params.get('model_version', ''))}.</p>"
         + grid("Drift by column", ("Column", *(Num(show.moment(run.at)) for run in shown)), rows, "fd-heat"),
         "Population stability index; ▲ watch, ■ act: a column is acted on when two windows in a row agree, and judged "
-        f"only beyond its own movement within the reference. {rest} calmer columns are in the run's report "
+        f"only beyond its own movement by nature. {rest} calmer columns are in the run's report "
         "(<code>drift.html</code> in MLflow).",
     )
 
