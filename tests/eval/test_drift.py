@@ -146,7 +146,7 @@ def test_a_column_that_grows_with_the_calendar_is_judged_by_its_own_pace(check):
     age = next(drift for drift in result.columns if drift.column == "account_age")
     assert result.verdict == "stable"
     assert age.psi > 0.25
-    assert "moves as far within the reference" in age.note
+    assert "moves as far by nature" in age.note
     broken = check(aged(payments(9_000, 2), 114).assign(account_age=np.nan), reference)
     assert broken.verdict == "watch"
     assert broken.columns[0].note == "every value is missing"
