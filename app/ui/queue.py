@@ -67,7 +67,9 @@ class QueuePage:
         bar.refresh(self.refresh, [state], [state, strip, bar], **quiet)
         bar.clear(self.clear, [state], everything, **quiet)
         listing.turn(self.turn, [state], [state, listing], **quiet)
-        listing.open(self.open, [state], [state, opened, case, decision], **quiet)
+        opening = listing.open(self.open, [state], [state, opened, case, decision], **quiet)
+        # What an alert looked like before this is not shown after it, however late it comes.
+        quiet["cancels"] = [opening]
         case.claim(self.claim, [state], everything, **quiet)
         case.release(self.release, [state], everything, **quiet)
         case.sign(self.sign, [state], everything, **quiet)
