@@ -2,11 +2,12 @@
 
 Each sentence is scored by several signals: meaning (cosine), the question's words that it holds (weighted by how rare
 they are), the same for its surroundings, the passage's own score, and whether it holds the kind of thing asked for.
+A row of a table says what the heads of its columns say: "48 hours" below "longest hold" is the longest hold.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +39,9 @@ _ROLE = re.compile(
 _REASON = re.compile(
     r"\b(?:because|since|due|so that|therefore|cause[sd]?|reason|in order|as a result|to avoid)\b", re.I
 )
+
+_CONTRACTION = re.compile(r"\b\w+n['’]t\b", re.IGNORECASE)
+"""`isn't`, `don't`: as common as `is` and `do`; their halves are no words."""
 
 _WHEN = re.compile(r"\bwhen\b|\bwhat (?:year|date|day|time|month|decade|century)\b|\bin which year\b", re.IGNORECASE)
 _HOW_LONG = re.compile(r"\bhow (?:long|soon|quickly|fast|often|old)\b|\bdeadline\b", re.IGNORECASE)
@@ -93,6 +97,7 @@ class EvidenceSentence:
         text: The sentence, verbatim.
         signals: See `SIGNALS`; float64.
         score: Their weighted sum; comparable between questions.
+        heads: Of the table's columns, if it is a row of one.
     """
 
     hit: Hit
@@ -102,6 +107,7 @@ class EvidenceSentence:
     text: str
     signals: np.ndarray
     score: float
+    heads: str = ""
 
     @property
     def similarity(self) -> float:
@@ -130,7 +136,7 @@ def read_question(
     index: Index, text: str, as_of: datetime | str | None = None, where: Mapping[str, Any] | None = None
 ) -> Question:
     """Measure a question once for all its evidence."""
-    names = list(dict.fromkeys(terms(without_identifiers(text))))
+    names = list(dict.fromkeys(terms(_CONTRACTION.sub(" ", without_identifiers(text)))))
     kinds = next((patterns for asked, patterns in _KINDS if asked.search(text)), ())
     return Question(text, index.term_weights(names, as_of, where), kinds, tuple(find_identifiers(text)))
 
@@ -146,16 +152,22 @@ def gather(question: Question, hits: Sequence[Hit]) -> list[EvidenceSentence]:
     for rank, hit in enumerate(hits):
         known = {(window.start, window.end): window.similarity for window in hit.windows}
         spans = sentences(hit.text)
-        own = [frozenset(terms(hit.text[span.start : span.end])) for span in spans]
+        heads = _column_heads(hit, spans)
+        own = [
+            frozenset(terms(f"{hit.text[span.start : span.end]} {above}"))
+            for span, above in zip(spans, heads, strict=True)
+        ]
         context = frozenset(terms(f"{hit.title} {hit.heading}"))
         for place, span in enumerate(spans):
             if speaks_to_the_assistant(hit.text[span.start : span.end]):
                 continue
             start, end = hit.start + span.start, hit.start + span.end
-            around = own[place] | context | (own[place - 1] if place else frozenset())
+            before = own[place - 1] if place and not heads[place] else frozenset()
+            around = own[place] | context | before
             wider = [value for (left, right), value in known.items() if left <= start and end <= right]
             nearness = known.get((start, end), hit.similarity), max(wider, default=hit.similarity)
-            found.append(_score(question, rank, hit, Span(start, end), own[place], around, nearness))
+            entry = _score(question, rank, hit, Span(start, end), own[place], around, nearness)
+            found.append(replace(entry, heads=heads[place]) if heads[place] else entry)
     return sorted(found, key=lambda entry: -entry.score)
 
 
@@ -178,7 +190,11 @@ def _score(
             hit.relevance,
             hit.similarity,
             float(not question.kinds or any(_answers_kind(kind, text, question.text) for kind in question.kinds)),
-            float(len(own) < 3 or text.endswith("?") or _is_table_head(hit, span)),
+            float(
+                len(own) < 3
+                or text.endswith("?")
+                or _is_table_head(hit, Span(span.start - hit.start, span.end - hit.start))
+            ),
             float(rank),
             hit.named,
             len(set(question.named) & set(find_identifiers(text))) / max(len(question.named), 1),
@@ -187,9 +203,24 @@ def _score(
     return EvidenceSentence(hit, rank, span.start, span.end, text, signals, float(signals @ WEIGHTS))
 
 
+def _column_heads(hit: Hit, spans: Sequence[Span]) -> list[str]:
+    """For each sentence the heads of its columns; empty where it is no row below a table's head."""
+    found = []
+    above = ""
+    for span in spans:
+        text = hit.text[span.start : span.end]
+        row = text.startswith("|")
+        found.append(above if row else "")
+        if not row:
+            above = ""
+        elif _is_table_head(hit, span):
+            above, found[-1] = text, ""
+    return found
+
+
 def _is_table_head(hit: Hit, span: Span) -> bool:
-    """Whether the line below is the rule of a Markdown table."""
-    return hit.text[span.end - hit.start :].lstrip(" \n").startswith(("|-", "| -", "|:"))
+    """Whether the line below a range of the hit's text is the rule of a Markdown table."""
+    return hit.text[span.end :].lstrip(" \n").startswith(("|-", "| -", "|:"))
 
 
 def _answers_kind(kind: re.Pattern[str], text: str, question: str) -> bool:

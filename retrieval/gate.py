@@ -53,7 +53,7 @@ SIGNALS = (
     "rarest_missing",
     "covered",
 )
-WEIGHTS = np.array([5.48, 2.74, -3.07, -1.9, -0.92, -1.47, -2.0])
+WEIGHTS = np.array([5.45, 2.74, -3.21, -1.86, -0.92, -1.48, -1.98])
 BIAS = -3.14
 
 RAREST = 8.0
@@ -62,7 +62,8 @@ RAREST = 8.0
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _ASKING = re.compile(
     r"\bhow (?:long|many|much|often|soon|quickly|fast|old|far|big|large|high|tall)\b"
-    r"|\b(?:what|which)(?: (?:kind|type|sort|name|number|amount|percentage|year|date|day|time|month)\b)",
+    r"|\b(?:what|which)(?: (?:kind|type|sort|name|number|amount|percentage|year|date|day|time|month)\b)"
+    r"|\b(?:including|excluding|regarding|concerning|according to)\b",
     re.IGNORECASE,
 )
 _FOCUS = re.compile(
@@ -146,7 +147,7 @@ def judge(question: Question, evidence: Sequence[EvidenceSentence], limits: Limi
 def signals(question: Question, evidence: Sequence[EvidenceSentence]) -> np.ndarray:
     """The values of `SIGNALS`, float64."""
     best = evidence[0]
-    context = frozenset(terms(f"{best.text} {best.hit.title} {best.hit.heading}"))
+    context = frozenset(terms(f"{best.text} {best.hit.title} {best.hit.heading} {best.heads}"))
     numbers = _NUMBER.findall(without_identifiers(question.text))
     passages = {entry.hit.passage_id: entry.hit for entry in evidence}.values()
     return np.array(
@@ -195,7 +196,7 @@ def _missing(question: Question, evidence: Sequence[EvidenceSentence]) -> dict[s
 
 
 def _content(question: Question) -> dict[str, float]:
-    """The question's terms without those that only say what kind of thing is asked for: no answer repeats them."""
+    """The question's terms without those that no answer repeats: what kind of thing is asked for, and prepositions."""
     asking = frozenset(term for match in _ASKING.finditer(question.text) for term in terms(match.group()))
     return {term: weight for term, weight in question.weights.items() if term not in asking}
 

@@ -1,7 +1,10 @@
 """Words that say the opposite of each other: a sentence about what rose does not answer what fell.
 
-A short list of everyday pairs, and the prefixes that negate a word.
+A short list of everyday pairs, and the prefixes that negate a word.  What a question only asks the measure of ("how
+long") says nothing yet, and an opposite that is denied ("never authorised") is none.
 """
+
+import re
 
 from retrieval.stemming import stem
 from retrieval.text import terms, words
@@ -34,6 +37,14 @@ up/down victim/offender visible/invisible won/lost
 
 _PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "anti", "mis")
 
+_MEASURE = re.compile(r"\bhow\s+\w+", re.IGNORECASE)
+_DENIALS = """
+not never no nor neither without cannot arent cant couldnt didnt doesnt dont hasnt havent isnt wasnt werent wont wouldnt
+"""
+_DENYING = frozenset(_DENIALS.split())
+_REACH = 2
+"""Words behind a denial that it may deny: `never authorised`, `not been authorised`."""
+
 _OPPOSITES: dict[str, set[str]] = {}
 for _pair in _PAIRS.split():
     _left, _right = (stem(word) for word in _pair.split("/"))
@@ -43,17 +54,19 @@ for _pair in _PAIRS.split():
 
 def opposed(question: str, sentence: str) -> list[str]:
     """Words of a question that a sentence does not hold, but whose opposite it does, in the question's order."""
+    said = words(sentence)
     held = set(terms(sentence))
-    said = set(words(sentence))
+    stated = [word for place, word in enumerate(said) if not _DENYING & set(said[max(place - _REACH, 0) : place])]
+    stated_terms = set(terms(" ".join(stated)))
     found = []
-    for word in words(question):
+    for word in words(_MEASURE.sub(" ", question)):
         own = set(terms(word))
         if word in STOPWORDS or word in said or not own or own & held:
             continue
         if (
-            any(_OPPOSITES.get(term, set()) & held for term in own)
-            or _negated(word, said)
-            or _negated(stem(word), held)
+            any(_OPPOSITES.get(term, set()) & stated_terms for term in own)
+            or _negated(word, set(stated))
+            or _negated(stem(word), stated_terms)
         ):
             found.append(word)
     return found

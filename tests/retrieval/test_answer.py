@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
-from retrieval import Answerer, Index
+from retrieval import Answerer, Document, Index
 from retrieval.checks import Said, split_answer
 from retrieval.errors import InputError
+from retrieval.evidence import SIGNALS, gather, read_question
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,26 @@ def test_stream_ends_with_the_same_answer(index: Index) -> None:
     assert events[0].kind == "evidence" and events[-1].answer is not None
     assert any("48 hours" in event.text for event in events if event.kind == "text")
     assert events[-1].answer.sentences == answerer.ask("How long does a hold last at most?").sentences
+
+
+def test_a_row_of_a_table_says_what_its_heads_say(tmp_path: Path) -> None:
+    table = """# Authority
+| amount of the payment | who may place it | longest hold |
+|---|---|---|
+| up to 2,500.00 EUR | any analyst | 24 hours |
+| over 10,000.00 EUR | any analyst | 48 hours |
+
+The duty manager looks at every payment over 10,000.00 EUR at 06:00.
+"""
+    opened = Index.open(tmp_path / "index")
+    opened.sync([Document("authority", "Holding payments", table)])
+    question = read_question(opened, "What is the longest hold for a payment over 10,000 EUR?")
+    found = gather(question, opened.search(question.text))
+    assert found[0].text == "| over 10,000.00 EUR | any analyst | 48 hours |"
+    assert "longest hold" in found[0].heads
+    assert not any(entry.heads for entry in found if entry.text.startswith(("The duty", "| amount")))
+    (plain,) = (entry for entry in found if entry.text.startswith("The duty"))
+    assert found[0].signals[SIGNALS.index("coverage")] > plain.signals[SIGNALS.index("coverage")]
 
 
 def test_any_chat_model_of_langchain_can_answer(index: Index) -> None:

@@ -13,6 +13,10 @@ from retrieval.opposites import opposed
         ("Who is the oldest member?", "The youngest member is Ann.", ["oldest"]),
         ("How long does a hold last?", "A hold lasts 48 hours at most.", []),
         ("Which payment was rejected?", "The rejected payment came back.", []),
+        ("How long is a payment held?", "Any analyst may hold it, in short, for 48 hours.", []),
+        ("Who contests an unauthorised payment?", "A payer who never authorised it may contest it.", []),
+        ("Which payments were approved?", "Two of them have not been rejected.", []),
+        ("Which payments were approved?", "Two of them have been rejected.", ["approved"]),
     ],
 )
 def test_opposites_of_the_question_are_seen(question: str, sentence: str, expected: list[str]) -> None:
