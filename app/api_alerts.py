@@ -19,8 +19,8 @@ from app.queue_figures import queue_figures
 from app.records import AlertFilter, iso, plain
 
 State = Literal["open", "needs_information", "confirmed_fraud", "legitimate", "inconclusive"]
-AlertId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-Money = Annotated[float | None, Query(ge=0, le=1e15)]
+AlertId = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the alert in the queue.")]
+Money = Annotated[float | None, Query(ge=0, le=1e15, description="Amount of the payment, in its currency.")]
 Reader = Annotated[User, allowed("read")]
 Worker = Annotated[User, allowed("decide")]
 
@@ -83,8 +83,8 @@ def _list_routes(routes: APIRouter, desk: Desk) -> None:
     def listed(
         user: Reader,
         wanted: Wanted,
-        offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="How many to pass over.")] = 0,
+        limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
     ) -> dict[str, Any]:
         page = desk.store.alerts(wanted, offset, limit)
         items = [plain(item) for item in page.items]

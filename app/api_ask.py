@@ -103,7 +103,9 @@ def router(desk: Desk, metrics: Metrics) -> APIRouter:
 def _asking(routes: APIRouter, desk: Desk, metrics: Metrics) -> None:
     @routes.post("/ask", summary="Ask a question", response_model=None, responses=_ANSWERS | _NOT_FOUND | _FAILED)
     def ask(
-        request: AskRequest, user: Annotated[User, allowed("ask")], accept: Annotated[str, Header()] = ""
+        request: AskRequest,
+        user: Annotated[User, allowed("ask")],
+        accept: Annotated[str, Header(description="text/event-stream gives the answer as it is written.")] = "",
     ) -> StreamingResponse | dict[str, Any]:
         """Answers from the documents and, where the question asks for figures, from tools.
 
@@ -149,8 +151,8 @@ def _conversations(routes: APIRouter, desk: Desk) -> None:
     def listed(
         user: Annotated[User, allowed("ask")],
         q: Annotated[str, Query(max_length=200, description="Words of a title or a message.")] = "",
-        offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="How many to pass over.")] = 0,
+        limit: Annotated[int, Query(ge=1, le=200, description="How many at most.")] = 50,
     ) -> dict[str, Any]:
         items = [_listed(item) for item in desk.store.conversations.recent(user.name, limit, q, offset)]
         return {"items": items, "offset": offset, "limit": limit}

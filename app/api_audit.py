@@ -67,7 +67,7 @@ def router(desk: Desk) -> APIRouter:
         since: Annotated[Moment | None, Query(description="First moment; UTC where it names no zone.")] = None,
         until: Annotated[Moment | None, Query(description="Moment after the last.")] = None,
         before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Only lines before this id.")] = None,
-        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+        limit: Annotated[int, Query(ge=1, le=1_000, description="How many at most, the latest first.")] = 100,
     ) -> dict[str, Any]:
         wanted = AuditFilter(who, action, subject, since, until)
         page = desk.store.trail.entries(wanted, before, limit)

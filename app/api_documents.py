@@ -45,8 +45,8 @@ def _reading(routes: APIRouter, desk: Desk) -> None:
     def listed(
         user: Annotated[User, allowed("read")],
         collection: Annotated[str, Query(max_length=100, description="Only this one.")] = "",
-        offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="How many to pass over.")] = 0,
+        limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
     ) -> dict[str, Any]:
         """Documents by id, of the collections that your role sees."""
         listing = desk.library.listing(user)

@@ -13,7 +13,7 @@ from app.desk import Desk
 from app.jobs import DONE, SCORE, Job
 from app.store_errors import ConflictError, NotFoundError
 
-JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="Id of the job, as given when it was submitted.")]
 _MEDIA = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
     404: {"model": ProblemBody, "description": "There is no such job, or it is another's."},
@@ -75,7 +75,8 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.get("", summary="Your jobs, the newest first", response_model=list[JobBody])
     def listed(
-        user: Annotated[User, allowed("read")], limit: Annotated[int, Query(ge=1, le=200)] = 50
+        user: Annotated[User, allowed("read")],
+        limit: Annotated[int, Query(ge=1, le=200, description="How many at most, the latest first.")] = 50,
     ) -> list[dict[str, Any]]:
         return [job_body(job) for job in desk.store.jobs.latest(visible_owner(user), count=limit)]
 

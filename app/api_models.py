@@ -133,7 +133,18 @@ class AskRequest(BaseModel):
 class FeedbackRequest(BaseModel):
     """What an analyst thinks of an answer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "helpful": False,
+                    "message_id": 12,
+                    "correction": "48 hours, and once 24 more for amounts over 10,000.",
+                }
+            ]
+        },
+    )
 
     helpful: bool
     message_id: int | None = Field(None, ge=1, le=2**31 - 1, description="An answer in one of your conversations.")

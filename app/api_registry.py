@@ -15,6 +15,7 @@ from fraud_model.registry import ModelVersionInfo
 
 _REASON = Field(min_length=3, max_length=1_000, description="Why; it stands in the history.")
 _VERSION = Field(pattern=r"^(\d{1,9}|champion|candidate|previous)$", description="Number, or candidate.")
+_NAMED = Query(pattern=r"^(\d{1,9}|champion|candidate|previous)$", description="Number of a version, or its alias.")
 Version = Annotated[str, Path(pattern=r"^(\d{1,9}|champion|candidate|previous)$")]
 _REFUSED: dict[int | str, dict[str, Any]] = {
     409: {"model": ProblemBody, "description": "Not possible, or something stands against it; `detail` says what."}
@@ -132,8 +133,8 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("/compare", summary="Figures of two versions side by side", response_model=dict[str, Any])
     def compare(
         user: Annotated[User, allowed("read")],
-        first: Annotated[str, Query(pattern=r"^(\d{1,9}|champion|candidate|previous)$")] = "champion",
-        second: Annotated[str, Query(pattern=r"^(\d{1,9}|champion|candidate|previous)$")] = "candidate",
+        first: Annotated[str, _NAMED] = "champion",
+        second: Annotated[str, _NAMED] = "candidate",
     ) -> dict[str, Any]:
         one, other = desk.registry.version(first), desk.registry.version(second)
         names = [name for name in one.metrics if name in other.metrics]

@@ -68,7 +68,7 @@ def router(desk: Desk, metrics: Metrics) -> APIRouter:
     def batch(
         user: Annotated[User, allowed("score")],
         file: Annotated[UploadFile, File(description="CSV or Parquet in the columns of the schema.")],
-        reasons: Annotated[int, Query(ge=0, le=50)] = 0,
+        reasons: Annotated[int, Query(ge=0, le=50, description="How many contributions each alert gets.")] = 0,
         format: Annotated[Literal["csv", "parquet"], Query(description="Format of the answer.")] = "csv",
     ) -> StreamingResponse:
         suffix = uploads.suffix_of(file.filename)

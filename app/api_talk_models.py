@@ -49,6 +49,29 @@ class MessageBody(BaseModel):
 class ConversationDetailBody(ConversationBody):
     """A conversation with its messages, the oldest first."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0f3c9d5e8a514c2f9b7d6e5f4a3b2c1d",
+                    "title": "Have we seen this payee before?",
+                    "created_at": "2026-07-11T08:02:11Z",
+                    "updated_at": "2026-07-11T08:04:40Z",
+                    "messages": [
+                        {
+                            "id": 12,
+                            "role": "assistant",
+                            "content": "M7751389218 took part in 31 payments before.",
+                            "created_at": "2026-07-11T08:02:14Z",
+                            "state": "done",
+                            "answer": {"status": "answered", "answer": "M7751389218 took part in 31 payments before."},
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
     messages: list[MessageBody]
 
 
