@@ -44,7 +44,7 @@ run: $(STAMP)
 
 test: $(STAMP) lint
 	@$(BIN)/python tests/find_browser.py
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ assert _SPEC is not None and _SPEC.loader is not None
 find_browser = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(find_browser)
 
+TELEMETRY = ("DO_NOT_TRACK", "TELEMETRY", "ANALYTICS", "RAGAS", "HF_HUB_OFFLINE", "FRAUDDESK_", "MLFLOW_")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -48,10 +50,30 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def built_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def watched_environment() -> Callable[[Path, Path], dict[str, str]]:
+    """Makes the environment of a command whose look-ups and connections are written down in a file.
+
+    The user's own switches against telemetry are left out of it.
+    """
+
+    def make(home: Path, watched: Path) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not any(part in name for part in TELEMETRY)}
+        folder = str(Path(__file__).with_name("watch"))
+        return kept | {"FRAUDDESK_HOME": str(home), "PYTHONPATH": folder, "WATCH_FILE": str(watched)}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def built_home(
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+    watched_environment: Callable[[Path, Path], dict[str, str]],
+) -> Path:
     """A home that `frauddesk up --no-serve` has made on 40,000 payments; read it, copy it, never change it.
 
-    Made once for all test workers. Its printed summary is `summary.json` in it.
+    Made once for all test workers. In it lie its printed summary, `summary.json`, and `watched.jsonl`: every name
+    that was looked up and every place that was reached meanwhile.
     """
     if "DESK_TEST_HOME" in os.environ:  # made before by the same command: quicker while working on the page
         return Path(os.environ["DESK_TEST_HOME"])
@@ -59,12 +81,9 @@ def built_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
     home = (base if worker_id == "master" else base.parent) / "built_home"
     with FileLock(f"{home}.lock"):
         if not (home / "summary.json").exists():
-            environment = {
-                **{name: value for name, value in os.environ.items() if not name.startswith("FRAUDDESK_")},
-                "FRAUDDESK_HOME": str(home),
-                "FRAUDDESK_SIMULATED_ROWS": "40000",
-                "FRAUDDESK_SIMULATED_DAYS": "45",
-            }
+            home.mkdir(exist_ok=True)
+            environment = watched_environment(home, home / "watched.jsonl")
+            environment |= {"FRAUDDESK_SIMULATED_ROWS": "40000", "FRAUDDESK_SIMULATED_DAYS": "45"}
             command = [sys.executable, "-m", "app.cli", "up", "--no-serve", "--json"]
             done = subprocess.run(command, cwd=home.parent, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
