@@ -45,7 +45,7 @@ def compare(
         progress: Told after each question.
 
     Raises:
-        SettingsError: a name is not one of these.
+        SettingsError: a name is not one of these, or a model is not there.
         EvalInputError: nothing to compare.
     """
     from app.desk import Desk
@@ -53,6 +53,7 @@ def compare(
     from eval.questions import sample_questions
 
     _check_names(values)
+    _check_models(values.get(LLM, ()), settings.ollama_url)
     combinations = grid(values)
     with open_index(settings, read_only=True):
         pass  # Opened for asking, an index that is not there would be made.
@@ -155,6 +156,19 @@ def _check_names(values: Mapping[str, Sequence[Any]]) -> None:
     for name in values:
         if name not in known:
             raise SettingsError(f"no setting {name!r} to compare; there are: {', '.join(known)}")
+
+
+def _check_models(models: Sequence[str], url: str | None) -> None:
+    """Refuse a model that is not there: it would be measured as the extractive answerer, which stands in for it."""
+    from retrieval.llm import make_chat_model, ollama_health
+
+    for llm in dict.fromkeys(models):
+        asked = make_chat_model(llm, url)[1]
+        if asked is None:
+            continue
+        health = ollama_health(asked.url, asked.model)
+        if not health.ok:
+            raise SettingsError(f"--set {LLM}: {llm}: {health.detail}; {health.fix}")
 
 
 def _value(name: str, text: str) -> Any:

@@ -31,6 +31,7 @@ SCORE_NAMES = (
     "tool_figure_recall",
     "refusal_correctness",
 )
+EXTRACTIVE = "extractive"
 REFUSAL_NAMES = ("refusal_precision", "refusal_recall", "refusal_f1", "answer_rate")
 KIND_NAMES = tuple(f"refusal_recall_{kind}" for kind in KINDS if kind not in ("answerable", "tool"))
 METRIC_NAMES = (*SCORE_NAMES, *REFUSAL_NAMES, *KIND_NAMES, "completed_share", "quality")
@@ -52,6 +53,17 @@ def aggregate(trials: Sequence[Trial], scores: Scores, seed: int = 0) -> dict[st
     _latencies(found, trials)
     _cost(found, trials)
     return found
+
+
+def fallback_share(trials: Sequence[Trial], answerer: str) -> float:
+    """Share of the answers from documents alone that the extractive answerer gave in place of the one measured.
+
+    A model that cannot be reached, or says nothing that the documents support, is otherwise measured as its stand-in.
+    """
+    told = [trial for trial in trials if trial.answerer and trial.sentences and not trial.tool_text]
+    if not told or answerer in ("", EXTRACTIVE):
+        return 0.0
+    return sum(trial.answerer == EXTRACTIVE for trial in told) / len(told)
 
 
 def _refusals(found: dict[str, float], trials: Sequence[Trial], seed: int) -> None:

@@ -243,6 +243,12 @@ def _report(rows: Sequence[Compared], address: str) -> str:
             ]
             held = f"{len(row.against.better)} | {len(row.against.worse)} | {', '.join(beyond) or 'nothing'}"
         lines.append(f"| {harmless(row.name)} | {figures} | {held} |")
+    stood_in = [row for row in rows if row.result.metrics.get("fallback_share", 0.0) > 0]
+    lines += [
+        f"\nIn {harmless(row.name)} the extractive answerer stood in for the model in "
+        f"{row.result.metrics['fallback_share']:.0%} of the answers from documents."
+        for row in stood_in
+    ]
     lines += [
         "",
         "Beyond chance: the 95% interval of the paired difference leaves out zero. Of twenty figures that do not "

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from eval.against import TABLE, compare_tables, earlier_table
-from eval.aggregates import METRIC_NAMES, aggregate, named_interval
+from eval.aggregates import METRIC_NAMES, aggregate, fallback_share, named_interval
 from eval.checkpoint import Checkpoint, measurement_key
 from eval.errors import EvalInputError
 from eval.gates import Gate
@@ -115,6 +115,7 @@ def run_rag(
             trials, scores, metrics = _measured(answerer, questions, text_of, embed, judge, kept, seed, progress)
             stale = tuple(stale_gold(questions, text_of))
             metrics["gold_passages_stale"] = float(len(stale))
+            metrics["fallback_share"] = fallback_share(trials, str(settings.get("answerer", "")))
             table = _table(trials, scores)
             metrics |= named_interval("quality", mean_interval(table["quality"].to_numpy(), seed))
             gates = tuple(Gate(gate, least, metrics.get(gate, nan)) for gate, least in (fail_under or {}).items())

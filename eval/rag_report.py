@@ -155,6 +155,9 @@ def _headline(metrics: Mapping[str, float], trials: Sequence[Trial]) -> str:
         f"{len(trials)} questions were asked: {answerable} that the documents answer and {len(trials) - answerable} "
         f"that must be refused."
     )
+    stood_in = metrics.get("fallback_share", 0.0)
+    if stood_in:
+        sentence += f" **The extractive answerer stood in for the model in {stood_in:.0%} of the answers.**"
     return sentence + (f" **{failed} failed with an error.**" if failed else "")
 
 

@@ -86,6 +86,7 @@ class Trial:
         trace_id: The answer's trace in MLflow; empty where none is kept.
         prompt_tokens: What the model read, as its server reports; None where it does not.
         reply_tokens: What the model wrote, likewise.
+        answerer: Who gave the answer, `extractive` or `ollama:MODEL`; empty where asking failed.
     """
 
     question: Question
@@ -100,6 +101,7 @@ class Trial:
     trace_id: str = ""
     prompt_tokens: int | None = None
     reply_tokens: int | None = None
+    answerer: str = ""
 
     @property
     def failed(self) -> bool:
@@ -193,6 +195,7 @@ def answer_to_plain(answer: Any) -> dict[str, Any]:
         # The extractive answerer reads and writes no tokens.
         "prompt_tokens": 0 if extractive else getattr(answer, "prompt_tokens", None),
         "reply_tokens": 0 if extractive else getattr(answer, "completion_tokens", None),
+        "answerer": getattr(answer, "answerer", ""),
     }
 
 
@@ -211,6 +214,7 @@ def to_plain(trial: Trial) -> dict[str, Any]:
         "trace_id": trial.trace_id,
         "prompt_tokens": trial.prompt_tokens,
         "reply_tokens": trial.reply_tokens,
+        "answerer": trial.answerer,
     }
 
 
@@ -229,6 +233,7 @@ def from_plain(plain: Mapping[str, Any], question: Question, document_text: Docu
         trace_id=str(plain.get("trace_id", "")),
         prompt_tokens=plain.get("prompt_tokens"),
         reply_tokens=plain.get("reply_tokens"),
+        answerer=str(plain.get("answerer", "")),
     )
 
 

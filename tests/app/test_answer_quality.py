@@ -78,6 +78,8 @@ def test_the_command_measures_with_a_judge_that_fails_one_call_in_five(measured_
             "the judge at http://127.0.0.1:9",
         ),
         (["eval", "compare", "--set", "fusion=1"], "no setting 'fusion' to compare"),
+        (["eval", "compare", "--set", "llm=extractive,ollama:m"], "no answer at http://127.0.0.1:11434"),
+        (["eval", "compare", "--set", "llm=gpt"], "write extractive, or ollama:MODEL"),
         (["eval", "questions", "accept", "C-99"], "no candidate C-99"),
     ],
 )

@@ -1,5 +1,7 @@
 """Configurations and versions side by side: parent and child runs, the same names in all, differences with chance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -49,6 +51,17 @@ def test_children_stand_under_one_parent_with_the_same_names(compared, tracking)
     # Only what cannot be measured at all (a citation's precision where nothing is cited) may be missing.
     assert measured[1] <= measured[0]
     assert {"quality", "citation_recall", "refusal_recall", "latency_p95_seconds"} <= measured[1]
+
+
+def test_a_model_that_its_stand_in_answered_for_is_told(good, questions, tracking):
+    stood_in = good.changed(lambda answer: replace(answer, answerer="extractive"))
+    variants = [
+        Variant("plain", {"llm": "extractive"}, stood_in, {"answerer": "extractive"}),
+        Variant("model", {"llm": "ollama:m"}, stood_in, {"answerer": "ollama:m"}),
+    ]
+    report = compare_answers(variants, questions, experiment="compare-tests", embed=embed, **tracking).report_markdown
+    assert "In model the extractive answerer stood in for the model in 100% of the answers" in report
+    assert "In plain" not in report
 
 
 def test_each_is_held_against_the_first(compared):

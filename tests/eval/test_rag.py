@@ -256,6 +256,16 @@ def test_every_metric_that_can_be_gated_is_measured(measure, good):
     assert set(METRIC_NAMES) <= set(measure(good).metrics)
 
 
+def test_a_model_that_did_not_answer_itself_is_told(measure, good):
+    stood_in = good.changed(
+        lambda answer: replace(answer, answerer="extractive" if "48 hours" in answer.answer else "ollama:m")
+    )
+    result = measure(stood_in, params={"answerer": "ollama:m"})
+    assert result.metrics["fallback_share"] == 3 / 5
+    assert "stood in for the model in 60% of the answers" in result.report_markdown
+    assert measure(stood_in, params={"answerer": "extractive"}).metrics["fallback_share"] == 0
+
+
 def test_an_embedding_that_cannot_be_loaded_costs_one_metric_and_is_counted(measure, good):
     def embed(texts):
         raise OSError("the model's file is damaged")
