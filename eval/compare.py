@@ -5,6 +5,7 @@
 The first one is what the others are held against, question by question.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -22,6 +23,8 @@ from eval.rag_result import RagResult, plain_number
 from eval.tracking import RunRecord, begin_run, comparison_address, finish_run, mark_ended
 from eval.trials import Asks, DocumentText
 from fraud_model.progress import Progress, ProgressCallback
+
+logger = logging.getLogger(__name__)
 
 EXPERIMENT = "fraud-desk-rag-compare"
 MOST_VARIANTS = 48
@@ -183,6 +186,7 @@ def compare_answers(
         for number, variant in enumerate(variants):
             if progress is not None:
                 progress(Progress("comparing", number, len(variants), variant.name))
+            _warm_up(variant.answerer, questions[0])
             result = run_rag(
                 variant.answerer,
                 questions,
@@ -217,6 +221,14 @@ def compare_answers(
         mark_ended(parent.run_id, tracking_uri, "KILLED")
         raise
     return Comparison(parent.run_id, tuple(rows), address, report, experiment)
+
+
+def _warm_up(answerer: Asks, question: Question) -> None:
+    """Let an assistant load what it needs, so that the first one's latency does not pay for all of them."""
+    try:
+        answerer.ask(question.question, as_of=question.as_of)
+    except Exception as problem:  # It is asked again, and then measured.
+        logger.info("warming up: %s", problem)
 
 
 def _report(rows: Sequence[Compared], address: str) -> str:

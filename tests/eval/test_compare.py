@@ -1,5 +1,6 @@
 """Configurations and versions side by side: parent and child runs, the same names in all, differences with chance."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,22 @@ def test_a_model_that_its_stand_in_answered_for_is_told(good, questions, trackin
     assert "In plain" not in report
 
 
+def test_loading_is_no_part_of_a_latency(good, questions, tracking):
+    class Loads:
+        def __init__(self):
+            self.index, self.ready = good.index, False
+
+        def ask(self, question, as_of=None, where=None):
+            if not self.ready:
+                time.sleep(0.5)
+                self.ready = True
+            return good.ask(question, as_of)
+
+    variants = [Variant("cold", {"passages": 8}, Loads()), Variant("warm", {"passages": 4}, good)]
+    found = compare_answers(variants, questions, experiment="compare-tests", embed=embed, **tracking)
+    assert max(row.result.metrics["latency_max_seconds"] for row in found.rows) < 0.5
+
+
 def test_each_is_held_against_the_first(compared):
     plain = compared.to_dict()["variants"]
     assert plain[0]["against_first"] is None
@@ -87,10 +104,13 @@ def test_a_comparison_that_breaks_off_is_marked(good, questions, tracking):
         pass
 
     class Dying:
-        index = good.index
+        index, warm = good.index, False
 
         def ask(self, question, as_of=None, where=None):
-            raise Dies
+            if self.warm:
+                raise Dies
+            self.warm = True
+            return good.ask(question, as_of)
 
     with pytest.raises(Dies):
         compare_answers([Variant("dies", {}, Dying())], questions, experiment="broken", embed=embed, **tracking)
