@@ -40,7 +40,7 @@ from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# A champion promoted by a command is in use at most this much later.
+# A champion promoted by a command is in use at most this much later; so are decisions as labels of the history.
 _CHAMPION_SECONDS = 20.0
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
@@ -113,6 +113,7 @@ def _attend(desk: Desk, stopped: threading.Event) -> None:
     desk.cases.budgets_now()
     while not stopped.wait(_CHAMPION_SECONDS):
         desk.follow_champion()
+        desk.follow_decisions()
 
 
 def _service_routes(app: FastAPI, desk: Desk, metrics: Metrics) -> None:

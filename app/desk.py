@@ -25,11 +25,10 @@ from app.errors import NotReadyError, message_of
 from app.history import History
 from app.indexing import Indexer
 from app.job_runner import JobRunner
-from app.labels import with_decisions
 from app.lazy import Lazy
 from app.library import Library
 from app.precedents import find_precedents
-from app.records import Alert, Precedent, Scored
+from app.records import Alert, Label, Precedent, Scored
 from app.scoring import ID_KEY, score_frame, score_plain, table_of
 from app.second_arm import set_second_arm
 from app.settings import Settings
@@ -82,6 +81,7 @@ class Desk:
         self.cases = Cases(self)
         # A payment is in history only after it is in the database, and once.
         self._recording = threading.Lock()
+        self._decisions: list[Label] = []
 
     @property
     def store(self) -> Store:
@@ -164,6 +164,18 @@ class Desk:
         except Exception as error:
             log.warning("the champion could not be looked up or loaded: %s", message_of(error))
 
+    def follow_decisions(self) -> None:
+        """Lets the history know what was decided, or taken back, since it was asked last."""
+        if not self._history.opened:
+            return
+        try:
+            decisions = self.store.labels()
+            if decisions != self._decisions:
+                self.history.decide(decisions)
+                self._decisions = decisions
+        except Exception as error:
+            log.warning("decisions did not reach the history of payments yet: %s", message_of(error))
+
     def score_payments(
         self, payments: pd.DataFrame, ids: Sequence[str] | None = None, reasons: int = 8
     ) -> list[Scored]:
@@ -204,7 +216,7 @@ class Desk:
         if record:
             with self._recording:
                 if self.store.record_transaction(scored.transaction_id, scored.event_time, scored.transaction):
-                    self.history.add(frame)
+                    self.history.add(frame, [scored.transaction_id])
             if scored.alert and self.store.add_alerts([scored]):
                 self.indexer.wake()
         return scored
@@ -287,11 +299,12 @@ class Desk:
         schema = self.scorer.schema
         if not path.exists():
             raise NotReadyError(f"there are no working transactions at {path}; `frauddesk up` makes them")
-        known = with_decisions(read_transactions(path, schema), schema, self.store.labels())
-        history = History(known.frame, schema)
-        recorded = self.store.recorded_transactions()
+        history = History(read_transactions(path, schema), schema)
+        ids, recorded = self.store.recorded_transactions()
         if recorded:
-            history.add(history.aligned(pd.DataFrame(recorded)))
+            history.add(history.aligned(pd.DataFrame(recorded)), ids)
+        self._decisions = self.store.labels()
+        history.decide(self._decisions)
         return history
 
     def _open_index(self) -> Index:

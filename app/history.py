@@ -6,13 +6,16 @@ recorded later are kept beside it.
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from app.labels import with_decisions
+from app.records import Label
 from fraud_model import PastPayments, TransactionSchema
+from fraud_model.entities import labels_of
 
 _GENERATED_ID = re.compile(r"T(\d{8,})")
 
@@ -25,13 +28,14 @@ class History:
         schema: Their schema.
 
     Attributes:
-        frame: The payments given, without those added later.
+        frame: The payments given, without those added later, with the decisions in force as labels.
         past: All of them, ready as the history of single payments.
     """
 
     def __init__(self, frame: pd.DataFrame, schema: TransactionSchema) -> None:
         self.schema = schema
         self.frame = frame.reset_index(drop=True)
+        self._given = self.frame
         self.past = PastPayments(self.frame, schema)
         self._ids: pd.Index | None = None
         # Columns of the payments added, one value a payment; a table of them is made where one is asked for.
@@ -42,17 +46,39 @@ class History:
     def __len__(self) -> int:
         return len(self.past)
 
-    def add(self, payments: pd.DataFrame) -> None:
-        """Adds payments that came in after the working data were read."""
+    def add(self, payments: pd.DataFrame, ids: Sequence[str] | None = None) -> None:
+        """Adds payments that came in after the working data were read.
+
+        Args:
+            payments: In the schema's columns.
+            ids: Their ids, where the schema has no column for them.
+        """
         columns = [column for column in self.frame.columns if column in payments.columns]
         payments = payments[columns]
         with self._lock:
             first = len(self._added)
             self._added.extend(payments.to_dict("records"))
             if self.schema.transaction_id in columns:
-                for place, name in enumerate(payments[self.schema.transaction_id].astype(str), start=first):
-                    self._added_ids.setdefault(name, place)
+                ids = payments[self.schema.transaction_id].astype(str).tolist()
+            for place, name in enumerate(ids or (), start=first):
+                self._added_ids.setdefault(name, place)
             self.past.add(payments)
+
+    def decide(self, decisions: Sequence[Label]) -> None:
+        """Puts the decisions in force in place of those that were; see `app.labels.with_decisions`."""
+        if self.schema.label is None:
+            return
+        known = with_decisions(self._given, self.schema, decisions).frame
+        with self._lock:
+            labels = [labels_of(known, self.schema)]
+            if self._added:
+                added = self._added_rows(range(len(self._added)))
+                names = [f"-{place}" for place in range(len(added))]  # those without an id take no decision
+                for name, place in self._added_ids.items():
+                    names[place] = name
+                labels.append(labels_of(with_decisions(added, self.schema, decisions, names).frame, self.schema))
+            self.past.label(np.concatenate(labels))
+            self.frame = known
 
     def aligned(self, payments: pd.DataFrame) -> pd.DataFrame:
         """`payments` with time, payer, payee and id in the type that past payments have, where the values allow it."""

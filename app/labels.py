@@ -31,7 +31,9 @@ class Labelled:
     unknown: int
 
 
-def with_decisions(transactions: pd.DataFrame, schema: TransactionSchema, labels: Sequence[Label]) -> Labelled:
+def with_decisions(
+    transactions: pd.DataFrame, schema: TransactionSchema, labels: Sequence[Label], ids: Sequence[str] | None = None
+) -> Labelled:
     """Puts decisions into the label column.
 
     Features count a label from one label delay after its payment on. A decision made later than that is held back
@@ -41,10 +43,12 @@ def with_decisions(transactions: pd.DataFrame, schema: TransactionSchema, labels
         transactions: In the order in which their ids were given.
         schema: Their schema; one without a label takes no decisions.
         labels: Decisions, only those made by the time of training.
+        ids: Ids of the transactions, where they are not those that the schema gives.
     """
     if schema.label is None or not labels:
         return Labelled(transactions, 0, 0, 0 if schema.label is not None else len(labels))
-    rows = pd.Index(schema.transaction_ids(transactions)).get_indexer_for([label.transaction_id for label in labels])
+    names = pd.Index(schema.transaction_ids(transactions) if ids is None else ids)
+    rows = names.get_indexer_for([label.transaction_id for label in labels])
     there = [(int(row), label) for row, label in zip(rows, labels, strict=True) if row >= 0]
     times = schema.times(transactions)
     chosen = [row for row, _ in there]

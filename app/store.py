@@ -227,11 +227,13 @@ class Store:
             connection.execute(tables.transactions.insert().values(**values))
         return True
 
-    def recorded_transactions(self) -> list[dict[str, Any]]:
-        """The columns of every payment kept, in the order of their time."""
-        query = select(tables.transactions.c.columns).order_by(tables.transactions.c.event_time)
+    def recorded_transactions(self) -> tuple[list[str], list[dict[str, Any]]]:
+        """Id and columns of every payment kept, in the order of their time."""
+        kept = tables.transactions.c
+        query = select(kept.transaction_id, kept.columns).order_by(kept.event_time, kept.id)
         with self.engine.connect() as connection:
-            return [dict(columns) for columns in connection.scalars(query)]
+            rows = connection.execute(query).all()
+        return [name for name, _ in rows], [dict(columns) for _, columns in rows]
 
     def holds_decisions(self) -> bool:
         """Whether anybody has decided on an alert, or payments were recorded: work that must not be lost."""

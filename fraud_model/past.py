@@ -96,6 +96,17 @@ class PastPayments:
             self._payees.add(payees, first)
             self._count = last
 
+    def label(self, labels: Array) -> None:
+        """Replace what is known of all payments kept.
+
+        Args:
+            labels: 1 fraud, 0 legitimate, -1 unknown, of the first payments kept, in their order; later ones stay.
+        """
+        with self._adding:
+            replaced = self._labels.copy()
+            replaced[: len(labels)] = labels
+            self._labels = replaced
+
     def rows_of(self, payers: Sequence[Any], payees: Sequence[Any]) -> Array:
         """Row numbers, ascending, int64, of every payment of these payers and to these payees."""
         found = [*(self._payers.rows(payer) for payer in payers), *(self._payees.rows(payee) for payee in payees)]

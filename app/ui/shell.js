@@ -23,6 +23,12 @@
     localStorage.setItem(KEY, body.classList.contains('dark') ? 'dark' : 'light');
     label();
   });
+  // What somebody wrote and did not send is not for who signs in next at this screen.
+  document.addEventListener('submit', (event) => {
+    if (event.target.getAttribute('action') !== '/sign-out') return;
+    Object.keys(localStorage).filter((key) => key.startsWith('frauddesk.') && key !== KEY)
+      .forEach((key) => localStorage.removeItem(key));
+  });
   const visible = (selector) => [...document.querySelectorAll(selector)].find((found) => found.offsetParent !== null);
   const row = (step) => {
     const rows = [...document.querySelectorAll('#queue-list tr[data-id]')].filter((found) => found.offsetParent);

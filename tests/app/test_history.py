@@ -1,10 +1,13 @@
 """Past payments: looked up by payer, payee and id, and the same features whether all or few of them are handed on."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from app.history import History
+from app.records import Label
 from fraud_model import compute_features, load_schema
 from fraud_model.simulate import simulate
 
@@ -23,6 +26,33 @@ def test_the_few_payments_around_one_give_the_features_that_all_give(payments):
         payment = history.find(f"T{row + 1:08d}")
         features = compute_features(payment, PAYSIM, history.around(payment))
         np.testing.assert_array_equal(features.to_numpy()[0], everything.to_numpy()[row])
+
+
+def test_decisions_count_for_later_payments_until_they_are_taken_back(payments):
+    history = History(payments, PAYSIM)
+    step = int(payments["step"].max()) + 24 * 60
+    known = payments[payments["isFraud"] == 0].iloc[[-1]]
+    payee = known["nameDest"].iloc[0]
+    new = known.assign(nameOrig="C-new", step=step - 24 * 30).drop(columns="isFraud")
+    history.add(new, ["N1"])
+    asked = known.assign(nameOrig="C-other", step=step)
+
+    def frauds():
+        return float(history.past.features(asked)["payee_fraud_count_all"].iloc[0])
+
+    before = frauds()
+    moment = datetime.fromtimestamp(int(PAYSIM.times(new)[0]), UTC)
+    decisions = [Label(f"T{known.index[0] + 1:08d}", 1, "ana", moment), Label("N1", 1, "ana", moment)]
+    history.decide(decisions[:1])
+    assert frauds() == before + 1
+    assert history.find(decisions[0].transaction_id)["isFraud"].iloc[0] == 1
+    history.decide(decisions)
+    assert frauds() == before + 2
+    history.add(new.assign(step=step - 24 * 20), ["N2"])
+    assert frauds() == before + 2
+    history.decide([])
+    assert frauds() == before
+    assert history.find("N1")["nameDest"].iloc[0] == payee
 
 
 def test_around_holds_the_payers_and_the_payees_payments_only(payments):

@@ -48,8 +48,10 @@ def test_a_lead_signs_in_reads_the_trail_and_signs_out(page, guarded):
     page.wait_for_function("[...document.querySelectorAll('#audit-list tbody td:nth-child(3)')].every("
                            "cell => cell.innerText === 'Sign in')")  # fmt: skip
     assert "lea" in page.locator("#audit-list").inner_text()
+    page.evaluate("localStorage.setItem('frauddesk.decision.7', '{}'); localStorage.setItem('frauddesk.theme', 'dark')")
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_selector("#password")
+    assert page.evaluate("Object.keys(localStorage)") == ["frauddesk.theme"]
     page.go_back()
     page.wait_for_selector("#password")
 
