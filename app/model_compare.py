@@ -71,7 +71,7 @@ def compare_models(
         if progress is not None:
             progress(Progress("scoring", number, len(found), f"version {version}"))
         scores = Scorer(stored, version).score(frame[chosen], history=frame[times < start])
-        told = {"trained_until": stored.description.trained_until, "features": len(stored.description.schema.required)}
+        told = {"trained_until": stored.description.trained_until, "features": len(stored.description.feature_names)}
         contenders.append(
             Contender(version, scores["fraud_probability"].to_numpy(np.float64), told, bool(ended[version] > start))
         )

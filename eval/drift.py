@@ -278,16 +278,16 @@ def _metrics(
     result: DriftResult, reference: pd.DataFrame, current: pd.DataFrame, score_column: str
 ) -> dict[str, float]:
     drifts = result.columns
-    found = {
+    found = {  # MLflow's comparison opens with the first.
+        "drift.psi_max": max((drift.psi for drift in drifts if np.isfinite(drift.psi)), default=float("nan")),
+        "verdict.level": float(LEVELS[result.verdict]),
         "rows.reference": float(len(reference)),
         "rows.current": float(len(current)),
-        "verdict.level": float(LEVELS[result.verdict]),
         "drift.columns": float(len(drifts)),
         "drift.act": float(sum(drift.verdict == ACT for drift in drifts)),
         "drift.watch": float(sum(drift.verdict == WATCH for drift in drifts)),
         "drift.confirmed": float(sum(drift.confirmed for drift in drifts)),
         "drift.share": sum(drift.verdict == ACT for drift in drifts) / max(len(drifts), 1),
-        "drift.psi_max": max((drift.psi for drift in drifts if np.isfinite(drift.psi)), default=float("nan")),
     }
     for drift in drifts:
         found[psi_name(drift.column)] = drift.psi

@@ -164,8 +164,8 @@ def compare_columns(
         else:
             found = compare(reference[column], current[column])
             comparisons[column] = found
-            usual = _usual(reference[column], [frame[column] for frame in earlier if column in frame.columns])
-            drift, problems = _judge(column, found, reference[column], current[column], usual, enough)
+            nature = _nature(reference[column], [frame[column] for frame in earlier if column in frame.columns])
+            drift, problems = _judge(column, found, reference[column], current[column], nature, enough)
             drifts.append(drift)
             checks.extend(problems)
         if progress is not None:
@@ -194,14 +194,27 @@ def plain(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+@dataclass(frozen=True)
+class _Nature:
+    """What a column does though nothing is wrong.
+
+    Attributes:
+        psi: See `ColumnDrift.usual`; 0 where nothing tells.
+        missing: The largest share of missing values in a half of the reference or a window before it.
+    """
+
+    psi: float
+    missing: float
+
+
 def _judge(
-    column: str, found: Comparison, reference: pd.Series, current: pd.Series, usual: float, enough: bool
+    column: str, found: Comparison, reference: pd.Series, current: pd.Series, nature: _Nature, enough: bool
 ) -> tuple[ColumnDrift, list[DataCheck]]:
     missing = [float(found.shares(which)[-1]) for which in ("reference", "current")]
     notes = []
     if len(current) and missing[1] == 1.0 and missing[0] < 1.0:
         notes.append("every value is missing")
-    elif missing[1] - missing[0] >= max(
+    elif missing[1] - max(missing[0], nature.missing) >= max(
         _MISSING_MORE, _BEYOND_CHANCE * _spread(missing, [len(reference), len(current)])
     ):
         notes.append(f"missing values rose from {missing[0]:.1%} to {missing[1]:.1%}")
@@ -213,13 +226,13 @@ def _judge(
     if pd.api.types.is_numeric_dtype(reference) and not pd.api.types.is_numeric_dtype(current):
         notes.append("text where the reference has numbers")
     # Within chance, or within what the column does anyway: nothing to see. A fault of the data is never usual.
-    expected = max(found.noise, 0.0 if notes else _BEYOND_USUAL * usual)
+    expected = max(found.noise, 0.0 if notes else _BEYOND_USUAL * nature.psi)
     verdict = verdict_of(found.psi) if found.psi > expected else STABLE
     if notes and verdict == STABLE:
         verdict = WATCH
     checks = [DataCheck(column, WATCH, text) for text in notes]
-    if verdict == STABLE and found.psi >= WATCH_FROM and usual > 0:
-        notes.append(f"moves as far by nature ({usual:.2f})")
+    if verdict == STABLE and found.psi >= WATCH_FROM and nature.psi > 0:
+        notes.append(f"moves as far by nature ({nature.psi:.2f})")
     drift = ColumnDrift(
         column=column,
         psi=found.psi,
@@ -227,14 +240,14 @@ def _judge(
         noise=found.noise,
         missing_reference=missing[0],
         missing_current=missing[1],
-        usual=usual,
+        usual=nature.psi,
         note="; ".join(notes),
     )
     return drift, checks
 
 
-def _usual(reference: pd.Series, earlier: Sequence[pd.Series]) -> float:
-    """How far a column moves by nature, see `ColumnDrift`; 0 where nothing tells.
+def _nature(reference: pd.Series, earlier: Sequence[pd.Series]) -> _Nature:
+    """How far a column moves by nature.
 
     A reference of two weeks lies in one part of the month, so windows from before it tell more than its own halves.
     """
@@ -242,7 +255,10 @@ def _usual(reference: pd.Series, earlier: Sequence[pd.Series]) -> float:
     pairs = [(reference.iloc[:middle], reference.iloc[middle:])] if len(reference) >= _HALVES_FROM else []
     pairs += [(reference, window) for window in earlier if len(window) >= _HALVES_FROM]
     found = [compare(before, after) for before, after in pairs]
-    return max((each.psi for each in found if each.psi > each.noise), default=0.0)
+    return _Nature(
+        max((each.psi for each in found if each.psi > each.noise), default=0.0),
+        max((float(each.shares("current")[-1]) for each in found), default=0.0),
+    )
 
 
 def _spread(shares: Sequence[float], rows: Sequence[int]) -> float:

@@ -117,7 +117,8 @@ def run_rag(
             metrics["gold_passages_stale"] = float(len(stale))
             metrics["fallback_share"] = fallback_share(trials, str(settings.get("answerer", "")))
             table = _table(trials, scores)
-            metrics |= named_interval("quality", mean_interval(table["quality"].to_numpy(), seed))
+            # First, since MLflow's comparison opens with the metric that was logged first.
+            metrics = {**named_interval("quality", mean_interval(table["quality"].to_numpy(), seed)), **metrics}
             gates = tuple(Gate(gate, least, metrics.get(gate, nan)) for gate, least in (fail_under or {}).items())
             compared = None if against is None or before is None else compare_tables(against, before, table, seed)
             worst = write_worst(trials, scores, table["quality"].to_numpy())

@@ -298,6 +298,23 @@ def test_the_html_report_asks_nothing_of_the_network_and_lets_no_markup_in(check
     assert "<script>alert" not in result.report_markdown
 
 
+def test_missing_values_that_come_and_go_by_nature_are_no_fault(check):
+    """A payee is new to more payers in some weeks than in others; a feature of its past is then missing."""
+
+    def with_gaps(share, rows, seed):
+        made = payments(rows, seed)
+        return made.assign(gap=made["amount"].where(np.random.default_rng(seed).random(rows) >= share))
+
+    reference, window = with_gaps(0.03, 6_000, 0), with_gaps(0.07, 9_000, 1)
+    (alone,) = (drift for drift in check(window, reference).columns if drift.column == "gap")
+    assert alone.verdict == "watch" and "missing values rose" in alone.note
+    earlier = [with_gaps(0.08, 9_000, 2)]
+    (known,) = (drift for drift in check(window, reference, earlier=earlier).columns if drift.column == "gap")
+    assert known.verdict == "stable"
+    worse = check(with_gaps(0.15, 9_000, 3), reference, earlier=earlier)
+    assert next(drift for drift in worse.columns if drift.column == "gap").verdict != "stable"
+
+
 def test_identifiers_and_times_are_not_compared(check):
     reference, current = payments(2_000, 0), payments(2_000, 1)
     for shift, frame in enumerate((reference, current)):
