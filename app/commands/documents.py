@@ -117,16 +117,25 @@ def ask(
     llm: Annotated[str | None, typer.Option(help="extractive, or ollama:MODEL.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Answer a question from the documents, each sentence with its citation."""
+    """Answer a question from the documents, each sentence cited, and from tools where it asks for figures."""
     settings = start({"llm": llm})
-    from app.corpus import make_answerer, open_index
+    from app.corpus import open_index
+    from app.desk import Desk
 
-    answer = make_answerer(settings, open_index(settings, read_only=True)).ask(question, as_of=as_of)
-    for line in answer.notices:
+    open_index(settings, read_only=True).close()  # says what to run where there is none
+    desk = Desk(settings)
+    try:
+        reply = desk.ask(question, as_of=as_of)
+    finally:
+        desk.close()
+    answer = reply.answer
+    for line in (*answer.notices, *reply.notices):
         note(f"notice: {line}")
-    lines = []
+    lines = [
+        f"{text}\n    figures: {result.source or result.tool}" for result in reply.results for text in result.sentences
+    ]
     for sentence in answer.sentences:
         sources = ", ".join(f"{c.source}:{c.start}-{c.end}" for c in sentence.citations)
         mark = "" if sentence.supported else "  [unsupported]"
         lines.append(f"{sentence.text}{mark}\n    {sources}" if sources else f"{sentence.text}{mark}")
-    emit(answer.to_dict(), "\n".join(lines) or answer.answer, as_json)
+    emit(reply.to_dict(), "\n".join(lines) or reply.text, as_json)

@@ -99,6 +99,20 @@ def test_ask_says_when_the_documents_do_not_tell(run: Run, in_built_home: Path) 
     assert answer["status"] == "not_in_documents" and not answer["sentences"]
 
 
+def test_ask_brings_figures_from_tools(run: Run, in_built_home: Path) -> None:
+    said = run("ask", "Is the model drifting?", "--json")
+    answer = json.loads(said.out)
+    assert answer["status"] in ("answered", "partial")
+    assert [result["tool"] for result in answer["tool_results"]] == ["drift_state"]
+    told = run("ask", "Is the model drifting?").out
+    assert answer["tool_results"][0]["sentences"][0] in told and "figures: " in told
+
+
+def test_ask_without_an_index_says_what_to_run(run: Run) -> None:
+    said = run("ask", "What is a mule chain?")
+    assert said.code == 2 and "frauddesk index sync" in said.err
+
+
 def test_index_status_and_search(run: Run, in_built_home: Path) -> None:
     status = json.loads(run("index", "status", "--json").out)
     assert status["documents"] > 40
