@@ -128,6 +128,7 @@ def _plain(payload: dict[str, Any], content: str) -> dict[str, Any]:
         "seconds": float(payload.get("elapsed_ms") or 0.0) / 1000,
         "tool_text": " ".join(str(line) for tool in payload.get("tool_results") or [] for line in tool["sentences"]),
         "trace_id": payload.get("trace_id", ""),
+        "answerer": payload.get("answerer", ""),
     }
 
 

@@ -5,6 +5,7 @@ citations bear the sentences out, quotes are exact and figures founded, and with
 A conversation stays with its arm, so intervals are drawn over conversations, not over single answers.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,7 +175,8 @@ def measure_arms(
                     f"difference_{key}_low": difference.low,
                     f"difference_{key}_high": difference.high,
                 }
-            record = RunRecord(f"arm {name}", {**shared, "arm": name}, metrics, {"kind": "arm", "arm": name})
+            told = {**shared, "arm": name, "answerer": _answerers(trials, rows[name])}
+            record = RunRecord(f"arm {name}", told, metrics, {"kind": "arm", "arm": name})
             logged = log_run(record, parent_run_id=parent.run_id, **where)  # type: ignore[arg-type]
             found.append(ArmFigures(name, logged.run_id, metrics, differences))
         address = comparison_address(tracking_uri, [parent.experiment_id], [arm.run_id for arm in found])
@@ -233,6 +235,12 @@ def _figures(
     for percentile in (50, 95):
         found[f"latency_p{percentile}_seconds"] = float(np.percentile(seconds, percentile))
     return found
+
+
+def _answerers(trials: Sequence[Trial], rows: Vector) -> str:
+    """Who gave an arm's answers, as they themselves say, the most frequent first."""
+    counts = Counter(trial.answerer for trial, chosen in zip(trials, rows, strict=True) if chosen and trial.answerer)
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 
 def _report(arms: Sequence[ArmFigures], address: str) -> str:

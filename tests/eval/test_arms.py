@@ -24,6 +24,7 @@ def served(number, arm, helpful, *, exact=True, documents, status="answered"):
         "sentences": [[HOLD, [["policies/holds", start, start + len(HOLD), quote]]]],
         "contexts": [["policies/holds", HOLD]],
         "seconds": 0.1 * number,
+        "answerer": "extractive" if arm == "default" or number % 4 == 0 else "ollama:m",
     }
     return Served(number, f"c{number // 2}", arm, "When is a hold lifted?", answer, helpful, helpful is False)
 
@@ -53,6 +54,12 @@ def test_figures_of_each_arm(measured):
     assert second.metrics["helpful_share"] == 1.0
     assert second.metrics["quote_exactness"] == 0.0
     assert second.metrics["citation_support"] == 1.0
+
+
+def test_each_run_tells_who_gave_its_answers(measured, tracking):
+    client = MlflowClient(tracking["tracking_uri"])
+    told = [client.get_run(arm.run_id).data.params["answerer"] for arm in measured.arms]
+    assert told == ["extractive 40", "ollama:m 15, extractive 5"]
 
 
 def test_differences_beyond_chance(measured):
