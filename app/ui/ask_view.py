@@ -9,6 +9,7 @@ from app.ui import format as show
 from app.ui.figures_view import figure_cards, figure_sentences
 from retrieval.resolution import NO_ANSWER
 
+_EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 _SOFT_BREAK = re.compile(r"(?<=[^\n])\n(?=[^\n\s#|*\-\d])")
 
 STATUS = {
@@ -194,9 +195,9 @@ def _sentence(turn: Turn, sentence: dict[str, Any], numbers: dict[tuple[str, int
         for number in dict.fromkeys(numbers[citation_key(citation)] for citation in sentence["citations"])
     )
     if sentence["supported"]:
-        return f"<span>{show.text(sentence['text'])}{marks}</span> "
+        return f"<span>{plainly(sentence['text'])}{marks}</span> "
     return (
-        f"<span class='fd-unsupported' title='No passage supports this sentence'>{show.text(sentence['text'])}{marks}"
+        f"<span class='fd-unsupported' title='No passage supports this sentence'>{plainly(sentence['text'])}{marks}"
         "<em>no source</em></span> "
     )
 
@@ -219,6 +220,14 @@ def _feedback(turn: Turn) -> str:
         "is to be measured on, once somebody has looked at it.</p><button type='submit' class='fd-button fd-primary'>"
         "Send correction</button></form></div>"
     )
+
+
+def plainly(text: str) -> str:
+    """Escaped text of a sentence without its Markdown: cells of a table's row side by side, no marks of emphasis."""
+    row = text.strip()
+    if row.startswith("|") and row.endswith("|"):
+        return " · ".join(show.text(cell.strip()) for cell in row.strip("|").split("|") if cell.strip())
+    return show.text(_EMPHASIS.sub(r"\2", text))
 
 
 def flowing(text: str) -> str:

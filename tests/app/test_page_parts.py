@@ -5,7 +5,7 @@ import pytest
 
 from app.records import Precedent, ReasonRecord
 from app.ui import format as show
-from app.ui.ask_view import Turn, conversation
+from app.ui.ask_view import Turn, conversation, plainly
 from app.ui.case_view import case_page, precedents_block, reasons_block
 from app.ui.evidence_view import evidence, marked
 from app.ui.score_view import payment_form
@@ -90,3 +90,16 @@ def test_the_form_has_a_field_for_every_column_that_the_model_reads():
     cards = payment_form(load_schema("cards"), {"TX_DATETIME": pd.Timestamp("2018-06-30T23:59:57")})
     assert "name='TRANSACTION_ID'" not in cards
     assert "value='2018-06-30T23:59:57'" in cards
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("| up to 100 EUR | any analyst |  |", "up to 100 EUR · any analyst"),
+        ("**Measures.** The card was __blocked__.", "Measures. The card was blocked."),
+        ("2 ** 3 and a|b stay", "2 ** 3 and a|b stay"),
+        ("| <b>x</b> | y |", "&lt;b&gt;x&lt;/b&gt; · y"),
+    ],
+)
+def test_sentences_are_shown_without_their_markdown(text, shown):
+    assert plainly(text) == shown
