@@ -73,6 +73,20 @@ def test_a_deleted_file_answers_nothing(tmp_path: Path) -> None:
     assert (status.documents, status.passages, status.vectors, status.keyword_passages) == (1, 1, 1, 1)
 
 
+def test_a_rebuild_gives_back_the_space_of_what_was_deleted(tmp_path: Path) -> None:
+    """open-webui 26438, 29636: space is never freed. Deleting alone leaves it in the databases, to be used again."""
+    index = Index.open(tmp_path / "index")
+    text = "Payment {} was held and then released by the duty manager. " * 10
+    index.sync([Document("kept", "", text)])
+    before = index.status().bytes
+    index.sync([Document(f"n{number}", "", text.format(number)) for number in range(100)])
+    full = index.status().bytes
+    index.sync([Document("kept", "", text)], prune=True)
+    index.rebuild()
+    assert index.status().bytes < before + (full - before) / 4
+    assert [hit.document_id for hit in index.search("payment held")] == ["kept"]
+
+
 def test_a_changed_file_is_indexed_once_and_a_second_folder_empties_nothing(tmp_path: Path) -> None:
     """anything-llm 1873, 5454; open-webui 19190: a sync empties the base, or doubles a changed file."""
     first, second = tmp_path / "first", tmp_path / "second"
