@@ -62,7 +62,7 @@ def classical_features(frame: pd.DataFrame, schema: TransactionSchema) -> pd.Dat
 
 
 def simple_trees(
-    features: pd.DataFrame, labels: Array, times: Array, schema: TransactionSchema, seed: int
+    features: pd.DataFrame, labels: Array, payees: Array, schema: TransactionSchema, seed: int
 ) -> tuple[lgb.Booster, int]:
     """The baseline's model."""
     model = lgb.LGBMClassifier(random_state=seed, verbosity=-1, n_jobs=cores(), deterministic=True, **SIMPLE)
@@ -83,9 +83,9 @@ def fit_of(recipe: Recipe) -> Fit:
     """A recipe as what the folds call."""
 
     def fit(
-        features: pd.DataFrame, labels: Array, times: Array, schema: TransactionSchema, seed: int
+        features: pd.DataFrame, labels: Array, payees: Array, schema: TransactionSchema, seed: int
     ) -> tuple[_Scores, int]:
-        return _Scores(fit_recipe(features, labels, times, schema, seed, recipe)), 0
+        return _Scores(fit_recipe(features, labels, payees, schema, seed, recipe)), 0
 
     return fit
 

@@ -118,7 +118,7 @@ def backtest(
     if progress is not None:
         progress(Progress("backtest", 0, folds, "features"))
     times, labels = schema.times(transactions), schema.labels(transactions)
-    payers = pd.factorize(transactions[schema.payer])[0]
+    payers, payees = (pd.factorize(transactions[role])[0] for role in (schema.payer, schema.payee))
     ids = schema.transaction_ids(transactions)
     features = compute_features(transactions, schema)
     moment = first_test_day if first_test_day.tzinfo is not None else first_test_day.replace(tzinfo=UTC)
@@ -134,7 +134,7 @@ def backtest(
         trained = ~np.isnan(labels) & (times >= train_start) & (times < train_end)
         tested = _tested(times, labels, payers, start, delay_days, test_days, compromised_days)
         _check_fold(fold + 1, start, labels, trained, tested)
-        booster, _ = fit_trees(features[trained], labels[trained], times[trained], schema, seed)
+        booster, _ = fit_trees(features[trained], labels[trained], payees[trained], schema, seed)
         scores = np.asarray(booster.predict(features[tested].to_numpy(np.float32)))
         at = (labels[tested], scores)
         results.append(

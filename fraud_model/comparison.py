@@ -147,7 +147,7 @@ def _fold(
 ) -> dict[str, float]:
     features, labels, times = prepared.features, prepared.labels, prepared.times
     train, test = fold.train, fold.test
-    learner = fit_recipe(features.iloc[train], labels[train], times[train], prepared.schema, seed, recipe)
+    learner = fit_recipe(features.iloc[train], labels[train], prepared.payees[train], prepared.schema, seed, recipe)
     tested = features.iloc[test]
     scores = learner.raw_scores(tested.to_numpy(np.float32))
     amounts = tested["amount"].to_numpy(np.float64)

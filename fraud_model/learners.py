@@ -1,7 +1,7 @@
 """The kinds of model that training can try, each from a feature table to raw scores (log-odds, not yet calibrated).
 
     recipe = Recipe("random_forest", imbalance="undersample")
-    learner = fit_recipe(features, labels, times, schema, seed=0, recipe=recipe)
+    learner = fit_recipe(features, labels, payees, schema, seed=0, recipe=recipe)
     learner.raw_scores(matrix), learner.contributions(matrix)
 
 Fraud is rare: `weights` lets all fraud count as much as all legitimate payments, `undersample` keeps all fraud and ten
@@ -201,14 +201,14 @@ def read_estimator(path: Path, kind: str, usual: Array) -> Estimator:
 
 
 def fit_recipe(
-    features: pd.DataFrame, labels: Array, times: Array, schema: TransactionSchema, seed: int, recipe: Recipe
+    features: pd.DataFrame, labels: Array, payees: Array, schema: TransactionSchema, seed: int, recipe: Recipe
 ) -> Learner:
     """Fit one candidate.
 
     Args:
         features: Shape (rows, features).
         labels: 1 fraud, 0 legitimate, shape (rows,).
-        times: Seconds since 1970, UTC, shape (rows,).
+        payees: Who was paid, shape (rows,).
         schema: For the feature names and categories.
         seed: The same seed on the same rows gives the same model.
         recipe: What to fit.
@@ -218,10 +218,10 @@ def fit_recipe(
     """
     if recipe.imbalance == "undersample":
         kept = undersampled(labels, seed)
-        features, labels, times = features.iloc[kept], labels[kept], times[kept]
+        features, labels, payees = features.iloc[kept], labels[kept], payees[kept]
     weights = balancing_weights(labels) if recipe.imbalance == "weights" else None
     if recipe.kind == "lightgbm":
-        return Trees(*fit_trees(features, labels, times, schema, seed, params=recipe.params or None, weights=weights))
+        return Trees(*fit_trees(features, labels, payees, schema, seed, params=recipe.params or None, weights=weights))
     names = feature_names(schema)
     matrix = features[list(names)].to_numpy(np.float32)
     categorical = [names.index(name) for name in schema.categorical]

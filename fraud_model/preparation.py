@@ -47,6 +47,11 @@ class Prepared:
         return self.features["amount"].to_numpy(np.float64)[self.split.validation]
 
     @property
+    def payees(self) -> Array:
+        """Payee codes of all rows, integers; -1 where missing."""
+        return pd.factorize(self.transactions[self.schema.payee])[0]
+
+    @property
     def payers(self) -> Array:
         """Payer codes of the validation rows, integers from 0."""
         return pd.factorize(self.transactions.loc[self.split.validation, self.schema.payer])[0]

@@ -147,7 +147,7 @@ def train(
     learner = fit_recipe(
         prepared.features[train_rows],
         prepared.labels[train_rows],
-        prepared.times[train_rows],
+        prepared.payees[train_rows],
         prepared.schema,
         seed,
         recipe,
