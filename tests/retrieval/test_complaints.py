@@ -76,10 +76,10 @@ def test_a_deleted_file_answers_nothing(tmp_path: Path) -> None:
 def test_a_rebuild_gives_back_the_space_of_what_was_deleted(tmp_path: Path) -> None:
     """open-webui 26438, 29636: space is never freed. Deleting alone leaves it in the databases, to be used again."""
     index = Index.open(tmp_path / "index")
-    text = "Payment {} was held and then released by the duty manager. " * 10
+    text = "A payment was held and then released by the duty manager. " * 10
     index.sync([Document("kept", "", text)])
     before = index.status().bytes
-    index.sync([Document(f"n{number}", "", text.format(number)) for number in range(100)])
+    index.sync([Document(f"n{number}", "", f"Payment {number}. {text}") for number in range(100)])
     full = index.status().bytes
     index.sync([Document("kept", "", text)], prune=True)
     index.rebuild()
