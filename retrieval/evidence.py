@@ -36,6 +36,7 @@ _NAME = re.compile(r"(?<=[a-z,;:(\"'’] )[A-Z][\w'’-]+|(?<=[a-z,;:(\"'’])[A
 _ROLE = re.compile(
     r"\b(?:analysts?|manager|officer|team|head|customer|bank|committee|lead|department|desk|director|owner|who)\b", re.I
 )
+CODE = re.compile(r"\b[A-Z]{1,3}-?\d{1,4}\b")
 _REASON = re.compile(
     r"\b(?:because|since|due|so that|therefore|cause[sd]?|reason|in order|as a result|to avoid)\b", re.I
 )
@@ -52,6 +53,7 @@ _HOW_MANY = re.compile(
 _WHO = re.compile(r"\bwho(?:se|m)?\b", re.IGNORECASE)
 _WHERE = re.compile(r"\bwhere\b|\b(?:what|which) (?:city|country|state|place|town|region)\b", re.IGNORECASE)
 _WHY = re.compile(r"\bwhy\b", re.IGNORECASE)
+WHICH_CODE = re.compile(r"\b(?:what|which) (?:\w+ )?codes?\b", re.IGNORECASE)
 
 _KINDS: tuple[tuple[re.Pattern[str], tuple[re.Pattern[str], ...]], ...] = (
     (_WHEN, (_DATE, _SPAN_OF_TIME)),
@@ -59,6 +61,7 @@ _KINDS: tuple[tuple[re.Pattern[str], tuple[re.Pattern[str], ...]], ...] = (
     (_HOW_MANY, (_NUMBER,)),
     (_WHO, (_NAME, _ROLE)),
     (_WHERE, (_NAME,)),
+    (WHICH_CODE, (CODE,)),
     (_WHY, (_REASON,)),
 )
 

@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from retrieval.evidence import EvidenceSentence, Question
+from retrieval.evidence import CODE, WHICH_CODE, EvidenceSentence, Question
 from retrieval.identifiers import without_identifiers
 from retrieval.opposites import opposed
 from retrieval.records import Hit
@@ -192,6 +192,9 @@ def _missing(question: Question, evidence: Sequence[EvidenceSentence]) -> dict[s
     """Terms of the question that no passage found holds, with their weights."""
     hits = {entry.hit.passage_id: entry.hit for entry in evidence}.values()
     held = frozenset(term for hit in hits for term in _terms_of(hit))
+    asked = WHICH_CODE.search(question.text)
+    if asked and any(CODE.search(entry.text) for entry in evidence):  # a note writes N02, and not "code N02"
+        held |= frozenset(terms(asked.group()))
     return {term: weight for term, weight in _content(question).items() if term not in held}
 
 

@@ -91,6 +91,16 @@ The duty manager looks at every payment over 10,000.00 EUR at 06:00.
     assert found[0].signals[SIGNALS.index("coverage")] > plain.signals[SIGNALS.index("coverage")]
 
 
+def test_a_question_for_a_code_is_answered_with_one(tmp_path: Path) -> None:
+    note = "The customer sent a contract for a boat.\n\n**Disposition.** inconclusive, N02.\n\nThe rest stays open."
+    opened = Index.open(tmp_path / "index")
+    opened.sync([Document("case_notes/CN-2026-0057", "A boat", note, {"case_id": "CN-2026-0057"})])
+    answer = Answerer(opened).ask("Which code was used to close CN-2026-0057?")
+    assert answer.status != "not_in_documents" and "N02" in answer.sentences[0].text
+    opened.sync([Document("case_notes/CN-2026-0057", "A boat", note[:40], {"case_id": "CN-2026-0057"})])
+    assert Answerer(opened).ask("Which code was used to close CN-2026-0057?").status == "not_in_documents"
+
+
 def test_any_chat_model_of_langchain_can_answer(index: Index) -> None:
     model = FakeListChatModel(responses=["A hold lasts at most 48 hours [1]. The moon is made of cheese [2]."])
     answer = Answerer(index, llm="fake", chat_model=model).ask("How long does a hold last at most?")
