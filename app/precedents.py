@@ -3,13 +3,13 @@
 Cases that name the payment's payer or payee come first, then those whose text is nearest to the reasons in words.
 
 Two clocks count. A note from elsewhere (what ships, what was imported) tells of its time: it must be closed before the
-payment. A case closed at this desk was known from then on: it must be closed before the alert was raised, even where
-an older payment is scored only now.
+payment. A case closed at this desk was known from then on: it must be closed by the second in which the alert was
+raised, even where an older payment is scored only now.
 """
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from app.records import OPEN, Alert, Precedent, Scored, iso
@@ -47,12 +47,14 @@ def find_precedents(
     """
     accounts = {case.payer, case.payee}
     raised = case.created_at if isinstance(case, Alert) else datetime.now(UTC)
+    # Closings are kept in whole seconds; one of this same second was known, or its note would not be in the index.
+    by_then = raised.replace(microsecond=0) + timedelta(seconds=1)
     found: dict[str, Precedent] = {}
     for query in _queries(case):
         hits = [hit for hit in _search(index, query, case.event_time) if _closed_before(hit.metadata, case.event_time)]
         if own_notes and raised > case.event_time:
             own = {"origin": OWN}
-            hits += [hit for hit in _search(index, query, raised, own) if _closed_before(hit.metadata, raised)]
+            hits += [hit for hit in _search(index, query, by_then, own) if _closed_before(hit.metadata, by_then)]
         for hit in hits:
             if case.transaction_id in as_list(hit.metadata.get("transactions")):
                 continue

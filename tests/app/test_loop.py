@@ -84,8 +84,7 @@ def test_a_decision_becomes_a_note_that_is_found_and_a_precedent(desk, scored):
     answer = desk.answerer.ask("What is known of CN-2026-0001?")
     assert any(c.document_id == "case_notes/CN-2026-0001" for s in answer.sentences for c in s.citations)
     like = scored(2, payer="C99", payee="M88")
-    # Times are whole seconds: a case closed in this one is a precedent from the next on.
-    assert eventually(desk, lambda: [item.case_id for item in desk.precedents(like)] == ["CN-2026-0001"], 5)
+    assert [item.case_id for item in desk.precedents(like)] == ["CN-2026-0001"], "closed in this very second"
     desk.store.add_alerts([like])
     later = replace(desk.store.alert(2), created_at=datetime.now(UTC) + timedelta(seconds=2))
     assert [item.shared_accounts for item in find_precedents(desk.index, later)] == [("M88",)]
