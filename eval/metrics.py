@@ -8,6 +8,7 @@ Ragas has none for citations by offset. Each is a `BaseMetric` of Ragas' collect
 A value is in [0, 1]; higher is better. `eval/measures.py` lists them together with Ragas' own.
 """
 
+from abc import abstractmethod
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -35,9 +36,9 @@ class TrialMetric(BaseMetric):
         """Score `trial`, the only argument."""
         return self.judge(kwargs["trial"])
 
+    @abstractmethod
     def judge(self, trial: Trial) -> MetricResult:
         """Value in [0, 1] of a trial, and why it is below 1."""
-        raise NotImplementedError
 
 
 class CitationPrecision(TrialMetric):
