@@ -64,7 +64,7 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         # Serving starts at once; the first request waits only for what it needs.
         stopped = threading.Event()
-        threading.Thread(target=_attend, args=(desk, stopped), name="desk", daemon=True).start()
+        threading.Thread(target=_attend, args=(desk, stopped, page), name="desk", daemon=True).start()
         yield
         stopped.set()
         desk.indexer.stop()
@@ -105,8 +105,12 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     return app
 
 
-def _attend(desk: Desk, stopped: threading.Event) -> None:
+def _attend(desk: Desk, stopped: threading.Event, page: bool) -> None:
     """Opens every part, then watches for another champion until the service ends."""
+    if page:
+        from app.ui.page import warm_up
+
+        warm_up()
     desk.warm()
     desk.indexer.start()
     desk.jobs.start()

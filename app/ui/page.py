@@ -59,6 +59,13 @@ def build_page(desk: Desk) -> gr.Blocks:
     return demo
 
 
+def warm_up() -> None:
+    """Loads what the page's framework would load at its first event: half a second that nobody need wait for."""
+    import matplotlib
+
+    matplotlib.use("agg")
+
+
 def mount(app: FastAPI, desk: Desk) -> FastAPI:
     """The service with the page at its root; every route of its own must be there already."""
     return gr.mount_gradio_app(
