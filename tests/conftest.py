@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,13 @@ _SPEC.loader.exec_module(find_browser)
 
 TELEMETRY = ("DO_NOT_TRACK", "TELEMETRY", "ANALYTICS", "RAGAS", "HF_HUB_OFFLINE", "FRAUDDESK_", "MLFLOW_")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuses tests of the same id: of those, the workers would run one and count all as run."""
+    twice = [name for name, times in Counter(item.nodeid for item in items).items() if times > 1]
+    if twice:
+        raise pytest.UsageError(f"tests share an id: {', '.join(twice)}")
 
 
 @pytest.fixture(autouse=True)
