@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _PATIENCE = 30
 _FEW_ROWS = 20_000
 _FIRST_TRIALS = 5  # before any is given up early
-_VERSION = 2  # raised where trials are fitted or judged in another way, so that those of before are not taken up
+_VERSION = 3  # raised where trials are fitted or judged in another way, so that those of before are not taken up
 
 
 @dataclass(frozen=True)
