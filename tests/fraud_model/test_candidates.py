@@ -50,3 +50,25 @@ def test_all_payments_to_one_payee_are_in_one_part() -> None:
     assert parts[1] == parts[6]
     assert parts[2] == parts[5]
     assert np.bincount(parts) == pytest.approx(100, abs=30)
+
+
+def test_an_amount_in_the_last_thousandth_is_told_from_those_just_below() -> None:
+    rng = np.random.default_rng(8)
+    amounts = np.sort(rng.lognormal(3, 1, 40_000)).astype(np.float32)
+    labels = (np.arange(amounts.size) >= amounts.size - 40).astype(np.float64)
+    features = pd.DataFrame(0.0, index=range(amounts.size), columns=list(NAMES), dtype=np.float32)
+    features["amount"] = amounts
+    booster, trees = fit_trees(features, labels, np.arange(amounts.size).astype(str), CARDS, seed=0, members=1)
+    scores = booster.predict(features.to_numpy())
+    assert booster.num_trees() == trees
+    assert scores[-40:].mean() > 10 * scores[-80:-40].mean()  # in 255 bins both are alike
+
+
+def test_every_second_booster_has_varied_features_and_more_trees() -> None:
+    features, labels, payees = payments(by_heart=False)
+    plain, _ = fit_trees(features, labels, payees, CARDS, seed=0, members=1, trees=40)
+    both, _ = fit_trees(features, labels, payees, CARDS, seed=0, members=2, trees=40)
+    assert (plain.num_trees(), both.num_trees()) == (40, 90)
+    gains = [booster.feature_importance("gain") for booster in (plain, both)]
+    most = [gain.max() / gain.sum() for gain in gains]
+    assert most[1] < most[0]  # the strongest feature is often not there to be chosen
