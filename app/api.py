@@ -34,7 +34,7 @@ from app.api_docs import docs_page
 from app.auth import Door, Limits, user_or_none
 from app.desk import Desk
 from app.guard import Guard
-from app.observe import CountRequests, FollowRequests, Metrics
+from app.observe import CountRequests, FollowRequests, Metrics, NoticePage
 from app.schedules import health as health_of_schedules
 from app.settings import Settings
 
@@ -82,6 +82,8 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     app.state.desk = desk
     app.state.metrics = metrics
     guard = Guard(lambda: desk.store.users, settings.session_hours)
+    if page:
+        app.add_middleware(NoticePage, used=desk.indexer.page_used)
     # The last added is the outermost: every request has an id, is counted, then passes the door.
     app.add_middleware(Door, guard=guard, limits=Limits.of(settings))
     app.add_middleware(CountRequests, metrics=metrics)
@@ -112,6 +114,10 @@ def _attend(desk: Desk, stopped: threading.Event, page: bool) -> None:
 
         warm_up()
     desk.warm()
+    if page:
+        from app.ui.page import read_ahead
+
+        read_ahead(desk)
     desk.indexer.start()
     desk.jobs.start()
     desk.cases.budgets_now()

@@ -29,6 +29,9 @@ LOOK_SECONDS = 20.0
 
 _LONGEST_PAUSE = 60.0
 _RECORDS_AT_ONCE = 20
+# After someone used the page, records wait until it is quiet, but not for ever: somebody always works there.
+_QUIET_SECONDS = 2.0
+_LONGEST_WAIT = 5.0
 
 Seen = dict[Path, tuple[int, int]]
 
@@ -66,6 +69,7 @@ class Indexer:
         self._one_pass = threading.Lock()
         self._thread: threading.Thread | None = None
         self._seen: Seen | None = None
+        self._used = float("-inf")
 
     def start(self) -> None:
         """Starts the thread; a second call changes nothing."""
@@ -83,6 +87,10 @@ class Indexer:
     def wake(self) -> None:
         """Says that something changed; costs nothing where the thread does not run."""
         self._changed.set()
+
+    def page_used(self) -> None:
+        """Says that someone waits for the page: records of new alerts, which nobody waits for, are finished later."""
+        self._used = time.monotonic()
 
     def run_once(self) -> bool:
         """Everything that waits, now, on the caller's thread.
@@ -190,7 +198,11 @@ class Indexer:
             Whether there may be more.
         """
         waiting: Sequence[int] = self._desk.store.unfinished(_RECORDS_AT_ONCE)
+        until = time.monotonic() + _LONGEST_WAIT
         for alert_id in waiting:
+            while (left := min(self._used + _QUIET_SECONDS, until) - time.monotonic()) > 0:
+                if self._changed.wait(left):  # also when stopped
+                    break
             if self._stopped.is_set() or self._changed.is_set():
                 break
             started = time.monotonic()

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -34,6 +35,7 @@ _HEADERS = {
 _KEPT = ("/assets/", "/static/", "/svelte/", "/theme.css", "/favicon.ico")
 
 _UNMATCHED = "unmatched"
+_PAGE_EVENTS = "/gradio_api/"
 
 
 class Metrics:
@@ -145,3 +147,17 @@ class CountRequests:
                 name = route or _UNMATCHED
                 self.metrics.requests.labels(scope["method"], name, status).inc()
                 self.metrics.seconds.labels(name).observe(time.perf_counter() - started)
+
+
+class NoticePage:
+    """Middleware that tells when someone uses the page: opens it, or sets off one of its events."""
+
+    def __init__(self, app: ASGIApp, used: Callable[[], None]) -> None:
+        self.app = app
+        self.used = used
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith(_PAGE_EVENTS)):
+            self.used()
+        await self.app(scope, receive, send)

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app.access import User, user_of
 from app.desk import Desk
 from app.errors import message_of
+from app.queue_figures import queue_figures
 from app.ui import format as show
 from app.ui.ask import AskPage
 from app.ui.audit import AuditTrailPage
@@ -64,6 +65,18 @@ def warm_up() -> None:
     import matplotlib
 
     matplotlib.use("agg")
+
+
+def read_ahead(desk: Desk) -> None:
+    """Reads what the first visitor will see, so that the database has it at hand."""
+    try:
+        queue_figures(desk.store.engine)
+        desk.cases.budgets_now()
+        for first in desk.store.alerts(limit=1).items:
+            desk.cases.accounts(desk.store.alert(first.id))
+    except Exception as error:
+        # The page says it to whoever comes; here nobody waits for it.
+        log.warning("the queue could not be read ahead: %s", message_of(error))
 
 
 def mount(app: FastAPI, desk: Desk) -> FastAPI:

@@ -1,0 +1,75 @@
+"""Whoever works at the page goes before work that nobody waits for."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.api import create_app
+from app.desk import Desk
+from app.indexing import Indexer
+from app.settings import Settings
+
+
+class Waiting:
+    """A desk with records to finish, which writes down when it finished each."""
+
+    def __init__(self, folder, records):
+        self.settings = Settings(home=folder)
+        self.index_writing = threading.Lock()
+        self.index = None
+        self.left = list(range(records))
+        self.finished: list[float] = []
+        self.store = SimpleNamespace(
+            notes=SimpleNamespace(open_tasks=list), unfinished=lambda count: list(self.left[:count])
+        )
+
+    def complete_record(self, alert_id):
+        self.left.remove(alert_id)
+        self.finished.append(time.monotonic())
+
+
+def test_records_wait_while_the_page_is_used_but_not_for_ever(tmp_path):
+    desk = Waiting(tmp_path, records=2)
+    indexer = Indexer(desk)
+    started = time.monotonic()
+    indexer.page_used()
+    indexer.run_once()
+    quiet = desk.finished[0] - started
+    assert quiet == pytest.approx(2.0, abs=0.5)
+    assert not desk.left
+
+    desk.left = [0]
+    started = time.monotonic()
+    done = threading.Thread(target=indexer.run_once)
+    done.start()
+    while done.is_alive() and time.monotonic() < started + 20:
+        indexer.page_used()
+        time.sleep(0.05)
+    assert desk.finished[-1] - started == pytest.approx(5.0, abs=1.0)
+
+
+def test_a_new_note_ends_the_wait(tmp_path):
+    desk = Waiting(tmp_path, records=1)
+    indexer = Indexer(desk)
+    indexer.page_used()
+    indexer.wake()
+    started = time.monotonic()
+    indexer._records()
+    assert time.monotonic() - started < 1
+    assert desk.left == [0]  # the note first
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [("/", True), ("/gradio_api/queue/join", True), ("/health", False), ("/api/model", False), ("/api/score", False)],
+)
+def test_only_the_page_is_noticed(tmp_path, path, counts):
+    desk = Desk(Settings(home=tmp_path))
+    used: list[str] = []
+    desk.indexer.page_used = lambda: used.append(path)
+    client = TestClient(create_app(desk.settings, desk), raise_server_exceptions=False)
+    client.get(path)
+    assert bool(used) is counts
