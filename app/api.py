@@ -63,13 +63,14 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         # Serving starts at once; the first request waits only for what it needs.
-        stopped = threading.Event()
-        threading.Thread(target=_attend, args=(desk, stopped, page), name="desk", daemon=True).start()
+        stopped, changing = threading.Event(), threading.Lock()
+        threading.Thread(target=_attend, args=(desk, stopped, changing, page), name="desk", daemon=True).start()
         yield
         stopped.set()
-        desk.indexer.stop()
-        desk.jobs.stop()
-        desk.close()
+        with changing:
+            desk.indexer.stop()
+            desk.jobs.stop()
+            desk.close()
 
     app = FastAPI(
         title="Fraud Desk",
@@ -107,8 +108,15 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     return app
 
 
-def _attend(desk: Desk, stopped: threading.Event, page: bool) -> None:
-    """Opens every part, then watches for another champion until the service ends."""
+def _attend(desk: Desk, stopped: threading.Event, changing: threading.Lock, page: bool) -> None:
+    """Opens every part, then watches for another champion until the service ends.
+
+    Args:
+        desk: The desk that is served.
+        stopped: The service ends.
+        changing: Held while work begins or ends: a service that ends as it begins must not leave work running.
+        page: Whether the page is served.
+    """
     if page:
         from app.ui.page import warm_up
 
@@ -118,8 +126,11 @@ def _attend(desk: Desk, stopped: threading.Event, page: bool) -> None:
         from app.ui.page import read_ahead
 
         read_ahead(desk)
-    desk.indexer.start()
-    desk.jobs.start()
+    with changing:
+        if stopped.is_set():
+            return
+        desk.indexer.start()
+        desk.jobs.start()
     desk.cases.budgets_now()
     while not stopped.wait(_CHAMPION_SECONDS):
         desk.follow_champion()

@@ -40,7 +40,7 @@ more trees for it: the two kinds err in different places, and their mean orders 
 _PATIENCE = 40
 _PARTS = 3
 _LEAST_FRAUDS = 5
-_FEW_ROWS = 20_000
+_FEW_ROWS = 50_000
 
 
 class FeatureMatrix(TransformerMixin, BaseEstimator):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import optuna
 
 _PATIENCE = 30
-_FEW_ROWS = 20_000
+_FEW_ROWS = 50_000
 _FIRST_TRIALS = 5  # before any is given up early
 _VERSION = 3  # raised where trials are fitted or judged in another way, so that those of before are not taken up
 

@@ -1,4 +1,4 @@
-"""Whoever works at the page goes before work that nobody waits for."""
+"""The work behind the page: it waits for whoever works there, and ends with the service."""
 
 import threading
 import time
@@ -43,6 +43,7 @@ def test_records_wait_while_the_page_is_used_but_not_for_ever(tmp_path):
 
     desk.left = [0]
     started = time.monotonic()
+    indexer.page_used()
     done = threading.Thread(target=indexer.run_once)
     done.start()
     while done.is_alive() and time.monotonic() < started + 20:
@@ -73,3 +74,14 @@ def test_only_the_page_is_noticed(tmp_path, path, counts):
     client = TestClient(create_app(desk.settings, desk), raise_server_exceptions=False)
     client.get(path)
     assert bool(used) is counts
+
+
+def test_a_service_that_ends_as_it_begins_leaves_no_work_behind(tmp_path):
+    for attempt in range(3):
+        desk = Desk(Settings(home=tmp_path / str(attempt)))
+        with TestClient(create_app(desk.settings, desk, page=False)):
+            time.sleep(attempt / 10)
+    for thread in threading.enumerate():
+        if thread.name == "desk":
+            thread.join(30)
+    assert not {"jobs", "indexer"} & {thread.name for thread in threading.enumerate()}

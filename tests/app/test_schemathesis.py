@@ -19,11 +19,19 @@ EXAMPLES = 8
 
 
 class Late:
-    """An app that is made when the tests begin, after their cases were listed."""
+    """An app that is made when the tests begin, after their cases were listed.
+
+    It is begun and ended with every operation; the desk's own threads, which that would start, have nothing to do here.
+    """
 
     app = None
 
     async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            for step in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{step}.complete"})
+            return
         await self.app(scope, receive, send)
 
 
