@@ -4,7 +4,6 @@ import threading
 import time
 from types import SimpleNamespace
 
-import pytest
 from fastapi.testclient import TestClient
 
 from app.api import create_app
@@ -31,14 +30,16 @@ class Waiting:
         self.finished.append(time.monotonic())
 
 
-def test_records_wait_while_the_page_is_used_but_not_for_ever(tmp_path):
+def test_records_wait_while_the_page_is_used_but_not_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr("app.indexing._QUIET_SECONDS", 0.5)
+    monkeypatch.setattr("app.indexing._LONGEST_WAIT", 1.5)
     desk = Waiting(tmp_path, records=2)
     indexer = Indexer(desk)
     started = time.monotonic()
     indexer.page_used()
     indexer.run_once()
     quiet = desk.finished[0] - started
-    assert quiet == pytest.approx(2.0, abs=0.5)
+    assert 0.5 <= quiet < 1.2
     assert not desk.left
 
     desk.left = [0]
@@ -49,7 +50,7 @@ def test_records_wait_while_the_page_is_used_but_not_for_ever(tmp_path):
     while done.is_alive() and time.monotonic() < started + 20:
         indexer.page_used()
         time.sleep(0.05)
-    assert desk.finished[-1] - started == pytest.approx(5.0, abs=1.0)
+    assert 1.4 < desk.finished[-1] - started < 3
 
 
 def test_a_new_note_ends_the_wait(tmp_path):
@@ -63,17 +64,17 @@ def test_a_new_note_ends_the_wait(tmp_path):
     assert desk.left == [0]  # the note first
 
 
-@pytest.mark.parametrize(
-    ("path", "counts"),
-    [("/", True), ("/gradio_api/queue/join", True), ("/health", False), ("/api/model", False), ("/api/score", False)],
-)
-def test_only_the_page_is_noticed(tmp_path, path, counts):
+def test_only_the_page_is_noticed(tmp_path):
     desk = Desk(Settings(home=tmp_path))
     used: list[str] = []
-    desk.indexer.page_used = lambda: used.append(path)
+    desk.indexer.page_used = lambda: used.append("page")
     client = TestClient(create_app(desk.settings, desk), raise_server_exceptions=False)
-    client.get(path)
-    assert bool(used) is counts
+    noticed = []
+    for path in ("/health", "/api/model", "/", "/gradio_api/queue/join"):
+        before = len(used)
+        client.get(path)
+        noticed.append((path, len(used) > before))
+    assert noticed == [("/health", False), ("/api/model", False), ("/", True), ("/gradio_api/queue/join", True)]
 
 
 def test_a_service_that_ends_as_it_begins_leaves_no_work_behind(tmp_path):
