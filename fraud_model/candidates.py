@@ -41,6 +41,7 @@ _PATIENCE = 40
 _PARTS = 3
 _LEAST_FRAUDS = 5
 _FEW_ROWS = 50_000
+_ROWS_A_BIN = 10
 
 
 class FeatureMatrix(TransformerMixin, BaseEstimator):
@@ -200,7 +201,8 @@ def fit_trees(
     # Small tables need small leaves: with the default minimum, a few thousand rows would give one leaf.
     least = int(np.clip(len(labels) // 1_000, 10, DEFAULTS["min_child_samples"]))
     threads = cores() if len(labels) >= _FEW_ROWS else 1  # few rows: waiting for each other costs more
-    settings = {"min_child_samples": least, "n_jobs": threads, **(params or {})}
+    bins = int(np.clip(len(labels) // _ROWS_A_BIN, 255, DEFAULTS["max_bin"]))  # more only take time
+    settings = {"min_child_samples": least, "max_bin": bins, "n_jobs": threads, **(params or {})}
     pipeline = make_pipeline(feature_names(schema), 1, seed, **settings)
     if trees is None:
         trees = choose_trees(pipeline, features, labels, payees, schema.categorical, weights)
