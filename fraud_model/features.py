@@ -36,7 +36,7 @@ from fraud_model.definitions import (
     feature_fingerprint,
     feature_names,
 )
-from fraud_model.entities import Array, Keys, group, read_keys, time_order
+from fraud_model.entities import Array, Grouped, Keys, group, read_keys, time_order
 from fraud_model.errors import DataError
 from fraud_model.schema import TransactionSchema, load_schema
 from fraud_model.windows import Side, write_block
@@ -49,6 +49,7 @@ __all__ = [
     "compute_features",
     "feature_fingerprint",
     "feature_names",
+    "features_of_one",
 ]
 
 Categories = Mapping[str, Sequence[str]]
@@ -163,6 +164,35 @@ class FeatureTable:
         for offset, values in enumerate(own_columns):
             out[:, self._width + offset] = values
         return out
+
+
+def features_of_one(by_payer: Keys, by_payee: Keys, schema: TransactionSchema, own_columns: Sequence[float]) -> Array:
+    """Features of one payment from the earlier ones of its payer and of its payee: what `compute_features` gives.
+
+    Args:
+        by_payer: Keys of the payments of its payer that lie before it, in order of time, and then its own.
+        by_payee: The same of its payee.
+        schema: Which column is what.
+        own_columns: Its categorical columns as codes, then the numeric ones.
+
+    Returns:
+        Shape (1, features), float32.
+    """
+    column = len(ROW_FEATURES)
+    width = column + len(PAYER_PLACES) + len(PAYEE_PLACES)
+    out = np.empty((1, width + len(own_columns)), np.float32)
+    sides = (
+        (by_payer, by_payer.payees, PAYER_PLACES, column, True),
+        (by_payee, by_payee.payers, PAYEE_PLACES, column + len(PAYER_PLACES), False),
+    )
+    for keys, others, places, start, with_row in sides:
+        own = len(keys) - 1
+        grouped = Grouped(np.arange(len(keys), dtype=np.int32), np.array([0, len(keys)], np.int64))
+        write_block(
+            Side(grouped, others, places, start, with_row), (0, 1), keys, schema.label_delay_seconds, own, own + 1, out
+        )
+    out[0, width:] = own_columns
+    return out
 
 
 def row_columns(frame: pd.DataFrame, schema: TransactionSchema, categories: Categories) -> list[Array]:

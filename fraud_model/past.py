@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 
 from fraud_model.definitions import feature_names
-from fraud_model.entities import Array, Codes, Keys, amounts_of, labels_of
+from fraud_model.entities import Array, Codes, Keys, amounts_of, labels_of, time_order
 from fraud_model.errors import DataError
-from fraud_model.features import Categories, FeatureTable, row_columns
+from fraud_model.features import Categories, features_of_one, row_columns
 from fraud_model.schema import TransactionSchema
 from fraud_model.values import LARGEST_AMOUNT
 
@@ -64,10 +64,11 @@ class PastPayments:
 
     def __init__(self, frame: pd.DataFrame, schema: TransactionSchema) -> None:
         self.schema = schema
-        self._payers = _Accounts(_column(frame, schema.payer))
-        self._payees = _Accounts(_column(frame, schema.payee))
         self._count = len(frame)
         self._times: Array = schema.times(frame)
+        by_time = time_order(self._times)
+        self._payers = _Accounts(_column(frame, schema.payer), by_time)
+        self._payees = _Accounts(_column(frame, schema.payee), by_time)
         self._amounts: Array = amounts_of(frame, schema)
         self._labels: Array = labels_of(frame, schema)
         self._names = list(feature_names(schema))
@@ -139,9 +140,21 @@ class PastPayments:
 
     def values(self, payment: Payment) -> Array:
         """Features of one payment, shape (1, features), float32; see `features`."""
-        rows = self.rows_of([payment.payer], [payment.payee])
-        keys = Keys(
-            times=np.append(self._times[rows], payment.time),
+        by_payer = self._before(self._payers, payment.payer, payment)
+        by_payee = self._before(self._payees, payment.payee, payment)
+        return features_of_one(by_payer, by_payee, self.schema, payment.columns)
+
+    def _before(self, accounts: "_Accounts", account: Any, payment: Payment) -> Keys:
+        """The payments of one account before a payment, in order of time, and then this one."""
+        rows = accounts.rows(account)
+        times = self._times[rows]
+        if bool((times[1:] < times[:-1]).any()):  # payments were added late
+            order = np.argsort(times, kind="stable")
+            rows, times = rows[order], times[order]
+        earlier = int(np.searchsorted(times, payment.time))
+        rows = rows[:earlier]
+        return Keys(
+            times=np.append(times[:earlier], payment.time),
             ticks=1,
             payers=_codes(self._payers, rows, payment.payer),
             payees=_codes(self._payees, rows, payment.payee),
@@ -149,8 +162,6 @@ class PastPayments:
             # Its own label is not known to its features.
             labels=np.append(self._labels[rows], np.int8(-1)),
         )
-        own = [np.array([value]) for value in payment.columns]
-        return FeatureTable(keys, self.schema).rows(len(rows), len(rows) + 1, own)
 
     def count_near(self, payment: Payment) -> int:
         """How many payments kept have the payer, plus how many have the payee."""
@@ -200,15 +211,22 @@ class PastPayments:
 
 
 class _Accounts:
-    """Which account each row has, and which rows each account has."""
+    """Which account each row has, and which rows each account has.
 
-    def __init__(self, column: "pd.Series[Any]") -> None:
+    Args:
+        column: The account of each row.
+        by_time: Row numbers in order of time; empty where the rows are in that order.
+    """
+
+    def __init__(self, column: "pd.Series[Any]", by_time: Array) -> None:
         codes, values = pd.factorize(column)
         self._values = pd.Index(values)
         self._whole = pd.api.types.is_integer_dtype(self._values.dtype)
         self._text = pd.api.types.infer_dtype(self._values, skipna=False) == "string"
         # Missing accounts, coded -1, stand first and belong to nobody.
-        self._order: Array = np.argsort(codes, kind="stable").astype(np.int32)
+        self._order: Array = np.argsort(codes[by_time] if by_time.size else codes, kind="stable").astype(np.int32)
+        if by_time.size:
+            self._order = by_time[self._order]
         self._starts = np.searchsorted(codes[self._order], np.arange(len(values) + 1))
         self.codes: Array = codes.astype(np.int32, copy=False)
         self._new: dict[Any, int] = {}
@@ -253,7 +271,7 @@ class _Accounts:
         return first + len(self._later.get(code, ()))
 
     def rows(self, value: Any) -> Array:
-        """Rows of an account, int64."""
+        """Rows of an account, int64: the first ones kept in order of time, then those added, as they were added."""
         code = self.code(value)
         if code < 0:
             return np.empty(0, np.int64)
@@ -271,13 +289,13 @@ def _number(value: Any) -> float | None:
 
 
 def _codes(accounts: _Accounts, rows: Array, own: Any) -> Codes:
-    """Codes of some rows and of one more, close together; missing accounts are each an entity of their own."""
+    """Codes of some rows and of one more; missing accounts are each an entity of their own."""
     codes = np.append(accounts.codes[rows].astype(np.int64), accounts.code(own))
     unknown = np.flatnonzero(codes < 0)
     if unknown.size:
-        codes[unknown] = codes.max() + 1 + np.arange(unknown.size)
-    unique, close = np.unique(codes, return_inverse=True)
-    return Codes(close.astype(np.int32), 0, len(unique))
+        codes[unknown] = -1 - np.arange(unknown.size)
+    low = int(codes.min())
+    return Codes(codes, low, int(codes.max()) - low + 1)
 
 
 def _written(values: Array, first: int, more: Array) -> Array:

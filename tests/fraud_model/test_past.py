@@ -51,6 +51,16 @@ def test_features_are_those_of_the_whole_table(payments: pd.DataFrame, added: in
         np.testing.assert_array_equal(past.values(plain)[0], everything.to_numpy()[row])
 
 
+def test_payments_in_any_order(payments: pd.DataFrame) -> None:
+    everything = compute_features(payments, PAYSIM, categories=CATEGORIES)
+    mixed = payments.sample(frac=1, random_state=3)
+    past = PastPayments(mixed.iloc[:4_000], PAYSIM)
+    past.add(mixed.iloc[4_000:])
+    for row in range(0, len(payments), 61):
+        payment = payments.iloc[[row]]
+        pd.testing.assert_frame_equal(past.features(payment, CATEGORIES), everything.iloc[[row]])
+
+
 def test_timestamps_and_numbered_accounts(cards: pd.DataFrame) -> None:
     everything = compute_features(cards, CARDS)
     past = PastPayments(cards.iloc[:4_000], CARDS)
