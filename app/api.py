@@ -5,6 +5,7 @@
 The API's own document is at /docs, drawn from /openapi.json without anything from outside.
 """
 
+import gc
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -35,6 +36,7 @@ from app.auth import Door, Limits, user_or_none
 from app.desk import Desk
 from app.guard import Guard
 from app.observe import CountRequests, FollowRequests, Metrics, NoticePage
+from app.page_assets import PageAssets
 from app.schedules import health as health_of_schedules
 from app.settings import Settings
 
@@ -61,10 +63,13 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     metrics = Metrics()
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> AsyncIterator[None]:
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        # Routes are read when a request is first held against them: here, so that no visitor waits for it.
+        for route in app.routes:
+            route.matches({"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []})
         # Serving starts at once; the first request waits only for what it needs.
         stopped, changing = threading.Event(), threading.Lock()
-        threading.Thread(target=_attend, args=(desk, stopped, changing, page), name="desk", daemon=True).start()
+        threading.Thread(target=_attend, args=(app, stopped, changing, page), name="desk", daemon=True).start()
         yield
         stopped.set()
         with changing:
@@ -84,7 +89,10 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     app.state.metrics = metrics
     guard = Guard(lambda: desk.store.users, settings.session_hours)
     if page:
+        from app.ui.page import asset_folder
+
         app.add_middleware(NoticePage, used=desk.indexer.page_used)
+        app.add_middleware(PageAssets, folder=asset_folder())
     # The last added is the outermost: every request has an id, is counted, then passes the door.
     app.add_middleware(Door, guard=guard, limits=Limits.of(settings))
     app.add_middleware(CountRequests, metrics=metrics)
@@ -108,24 +116,30 @@ def create_app(settings: Settings, desk: Desk | None = None, page: bool = True) 
     return app
 
 
-def _attend(desk: Desk, stopped: threading.Event, changing: threading.Lock, page: bool) -> None:
+def _attend(app: FastAPI, stopped: threading.Event, changing: threading.Lock, page: bool) -> None:
     """Opens every part, then watches for another champion until the service ends.
 
     Args:
-        desk: The desk that is served.
+        app: The service.
         stopped: The service ends.
         changing: Held while work begins or ends: a service that ends as it begins must not leave work running.
         page: Whether the page is served.
     """
+    desk: Desk = app.state.desk
     if page:
         from app.ui.page import warm_up
 
         warm_up()
     desk.warm()
     if page:
-        from app.ui.page import read_ahead
+        from app.ui.page import open_once, read_ahead
 
+        open_once(app)
         read_ahead(desk)
+    # What a service needs to start stays for its whole life: to look through it for garbage, again and again, held
+    # requests up for a tenth of a second each time.
+    gc.collect()
+    gc.freeze()
     with changing:
         if stopped.is_set():
             return
