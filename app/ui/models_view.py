@@ -196,7 +196,7 @@ def _budgets(found: SideBySide) -> str:
     heads = [Num(f"{figure} of {version}") for figure in ("Precision", "Recall") for version in (first, second)]
     return _card(
         "By alert budget",
-        grid("By alert budget", ["Budget", *heads], rows),
+        grid("By alert budget", ["Budget", *heads], rows, "fd-budgets"),
         "Mean over the days of each version's own validation.",
     )
 
