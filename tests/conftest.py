@@ -83,7 +83,7 @@ def built_home(
     Made once for all test workers. In it lie its printed summary, `summary.json`, and `watched.jsonl`: every name
     that was looked up and every place that was reached meanwhile.
     """
-    if "DESK_TEST_HOME" in os.environ:  # made before by the same command: quicker while working on the page
+    if os.environ.get("DESK_TEST_HOME"):  # made before by the same command: quicker while working on the page
         return Path(os.environ["DESK_TEST_HOME"])
     base = tmp_path_factory.getbasetemp()
     home = (base if worker_id == "master" else base.parent) / "built_home"
