@@ -174,6 +174,9 @@ def test_a_document_is_added_found_and_removed(context, address, tmp_path):
     file.write_text("# Quokka\n\nPayments to quokkas are held for 31 hours.\n")
     page.get_by_role("tab", name="Documents", exact=True).click()
     page.wait_for_selector("#documents-status .fd-figures")
+    # The form is shown by the same event that fills its collections; a file chosen before it stands would be lost.
+    page.wait_for_function("document.querySelector('#documents-collection input')?.value === 'Policies'")
+    page.wait_for_timeout(500)
     page.locator("#documents-upload input[type=file]").set_input_files(file)
     page.wait_for_selector("#documents-upload >> text=Quokka rules.md")
     page.locator("#documents-add").click()

@@ -192,7 +192,7 @@ def test_the_real_prefect_server_starts_measurements_at_their_times(built_home: 
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(60)
+            process.wait(180)  # a measurement at work may end first
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
