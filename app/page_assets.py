@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PREFIX = "/assets/"
+_PREFIX = "/assets/"
 _NAME = re.compile(r"[\w-][\w.-]*\.(?:js|css)", re.ASCII)
 _WITH_DIGEST = re.compile(r".+-[\w-]{8}\.\w+", re.ASCII)
 _KINDS = {".js": "text/javascript", ".css": "text/css"}
@@ -33,8 +33,8 @@ class PageAssets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
         found = None
-        if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(PREFIX):
-            found = self._asset(scope["path"].removeprefix(PREFIX))
+        if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(_PREFIX):
+            found = self._asset(scope["path"].removeprefix(_PREFIX))
         await (self.app if found is None else found)(scope, receive, send)
 
     def _asset(self, name: str) -> Response | None:

@@ -91,7 +91,7 @@ def read_ahead(desk: Desk) -> None:
 
 
 def open_once(app: FastAPI) -> None:
-    """Has the framework make the page once, for nobody: its first time takes a fifth of a second.
+    """Has the framework make the page once, for nobody: its first time takes longer than all others.
 
     Args:
         app: The service with the page at its root.
