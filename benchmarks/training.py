@@ -21,7 +21,7 @@ import pandas as pd
 
 import fraud_model.backtest as prequential
 from benchmarks.machine import machine
-from fraud_model.candidates import cores, fit_trees
+from fraud_model.candidates import FittedTrees, cores, fit_trees
 from fraud_model.data import read_transactions
 from fraud_model.definitions import BLOCK
 from fraud_model.entities import read_keys
@@ -51,7 +51,7 @@ SIMPLE: dict[str, Any] = {
 }
 
 Features = Callable[[pd.DataFrame, TransactionSchema], pd.DataFrame]
-Fit = Callable[[pd.DataFrame, Array, Array, TransactionSchema, int], tuple[Any, int]]
+Fit = Callable[[pd.DataFrame, Array, Array, TransactionSchema, int], Any]
 
 
 def classical_features(frame: pd.DataFrame, schema: TransactionSchema) -> pd.DataFrame:
@@ -63,29 +63,27 @@ def classical_features(frame: pd.DataFrame, schema: TransactionSchema) -> pd.Dat
 
 def simple_trees(
     features: pd.DataFrame, labels: Array, payees: Array, schema: TransactionSchema, seed: int
-) -> tuple[lgb.Booster, int]:
+) -> FittedTrees:
     """The baseline's model."""
     model = lgb.LGBMClassifier(random_state=seed, verbosity=-1, n_jobs=cores(), deterministic=True, **SIMPLE)
-    return model.fit(features.to_numpy(), labels.astype(np.int8)).booster_, SIMPLE["n_estimators"]
+    return FittedTrees(model.fit(features.to_numpy(), labels.astype(np.int8)).booster_, SIMPLE["n_estimators"])
 
 
 class _Scores:
-    """Any learner where a booster is expected."""
+    """Any learner where fitted trees are expected."""
 
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
 
-    def predict(self, matrix: Array) -> Array:
-        return self._learner.raw_scores(matrix)
+    def probabilities(self, matrix: Array) -> Array:
+        return 1.0 / (1.0 + np.exp(-self._learner.raw_scores(matrix)))
 
 
 def fit_of(recipe: Recipe) -> Fit:
     """A recipe as what the folds call."""
 
-    def fit(
-        features: pd.DataFrame, labels: Array, payees: Array, schema: TransactionSchema, seed: int
-    ) -> tuple[_Scores, int]:
-        return _Scores(fit_recipe(features, labels, payees, schema, seed, recipe)), 0
+    def fit(features: pd.DataFrame, labels: Array, payees: Array, schema: TransactionSchema, seed: int) -> _Scores:
+        return _Scores(fit_recipe(features, labels, payees, schema, seed, recipe))
 
     return fit
 

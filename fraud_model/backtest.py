@@ -134,8 +134,8 @@ def backtest(
         trained = ~np.isnan(labels) & (times >= train_start) & (times < train_end)
         tested = _tested(times, labels, payers, start, delay_days, test_days, compromised_days)
         _check_fold(fold + 1, start, labels, trained, tested)
-        booster, _ = fit_trees(features[trained], labels[trained], payees[trained], schema, seed)
-        scores = np.asarray(booster.predict(features[tested].to_numpy(np.float32)))
+        fitted = fit_trees(features[trained], labels[trained], payees[trained], schema, seed)
+        scores = fitted.probabilities(features[tested].to_numpy(np.float32))
         at = (labels[tested], scores)
         results.append(
             FoldResult(

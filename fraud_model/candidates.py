@@ -1,20 +1,26 @@
-"""The classifier: a scikit-learn pipeline from a feature table to fraud probabilities."""
+"""The classifier: LightGBM trees of a feature table, the mean of a few boosters, fitted on the payments of one period.
+
+fitted = fit_trees(features, labels, payees, schema, seed=0)
+fitted.booster.predict(matrix, raw_score=True)      # log-odds, calibrated on later days by whoever trains
+fitted.probabilities(matrix)                        # calibrated on payees that the trees had not seen
+"""
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.pipeline import Pipeline
+from sklearn.isotonic import IsotonicRegression
 
+from fraud_model.calibration import Calibrator, fit_calibrator
 from fraud_model.definitions import feature_names
 from fraud_model.ensemble import average_boosters
-from fraud_model.errors import DataError
 from fraud_model.metrics import Array
 from fraud_model.schema import TransactionSchema
+from fraud_model.unreported import SINCE_LEGITIMATE, labels_with_unreported
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.05,
@@ -37,128 +43,121 @@ _VARIED: dict[str, Any] = {"colsample_bytree": 1.0, "colsample_bynode": 0.1}
 _MORE_VARIED_TREES = 1.25
 """Every second booster sees another tenth of the features at each split, as the trees of a random forest do, and has
 more trees for it: the two kinds err in different places, and their mean orders both rare and plain fraud better."""
+UNREPORTED = (0.0, 1.5)
+"""How much unreported fraud is tried, as a multiple of the known."""
+_BINS_TO_CHOOSE = 1_000  # finer ones take time and change no choice
 _PATIENCE = 40
 _PARTS = 3
 _LEAST_FRAUDS = 5
 _FEW_ROWS = 50_000
 _ROWS_A_BIN = 10
+_LEAST_SHARE = 1e-6
 
 
-class FeatureMatrix(TransformerMixin, BaseEstimator):
-    """Takes the wanted feature columns, in the wanted order, as one float32 matrix.
+@dataclass(frozen=True)
+class FittedTrees:
+    """What fitting made.
 
-    Args:
-        columns: Feature columns in the order of the classifier.
+    Attributes:
+        booster: The mean of the members as one booster; its raw scores are log-odds.
+        trees: Number of trees of the first member.
+        unreported: Unreported fraud that the labels were given, as a multiple of the known; one of `UNREPORTED`.
+        calibrator: From raw score to probability, as payees held out had it; None where too little fraud was known.
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.columns = columns
+    booster: lgb.Booster
+    trees: int
+    unreported: float = 0.0
+    calibrator: Calibrator | None = None
 
-    def fit(self, features: pd.DataFrame, labels: Array | None = None) -> Self:
-        """Check that the columns are there.
+    def probabilities(self, matrix: Array) -> Array:
+        """Fraud probabilities in [0, 1], shape (rows,), in the order of the raw scores.
 
-        Raises:
-            DataError: a feature column is missing.
+        Args:
+            matrix: Features, shape (rows, features), float32, missing as NaN.
         """
-        missing = [name for name in self.columns if name not in features.columns]
-        if missing:
-            raise DataError(f"feature columns missing: {', '.join(missing)}")
-        self.n_features_in_ = len(self.columns)
-        return self
-
-    def transform(self, features: pd.DataFrame) -> Array:
-        """The matrix, shape (rows, len(columns)), float32."""
-        if list(features.columns) != list(self.columns):
-            features = features[list(self.columns)]
-        return features.to_numpy(np.float32)
+        raw = np.asarray(self.booster.predict(matrix, raw_score=True))
+        return self.calibrator.probabilities(raw) if self.calibrator is not None else 1.0 / (1.0 + np.exp(-raw))
 
 
-def make_pipeline(columns: Sequence[str], trees: int, seed: int, **params: Any) -> Pipeline:
-    """An unfitted pipeline: feature matrix, then LightGBM.
+@dataclass(frozen=True)
+class Choice:
+    """What payees held out say is best.
 
-    Args:
-        columns: Feature columns.
+    Attributes:
         trees: Number of trees.
-        seed: The same seed on the same rows gives the same trees.
-        params: LightGBM settings that replace the defaults.
+        unreported: Unreported fraud to give the labels, one of `UNREPORTED`.
+        calibrator: From raw score to probability, fitted on the payees held out; None where they were not asked.
     """
-    classifier = lgb.LGBMClassifier(
-        n_estimators=trees,
-        random_state=seed,
-        deterministic=True,
-        force_row_wise=True,
-        verbosity=-1,
-        **({"n_jobs": cores()} | DEFAULTS | params),
-    )
-    return Pipeline([("matrix", FeatureMatrix(list(columns))), ("classifier", classifier)])
+
+    trees: int
+    unreported: float = 0.0
+    calibrator: Calibrator | None = None
 
 
-def fit(
-    pipeline: Pipeline,
-    features: pd.DataFrame,
-    labels: Array,
-    categorical: Sequence[str] = (),
-    weights: Array | None = None,
-) -> Pipeline:
-    """Fit a pipeline.
-
-    Args:
-        pipeline: From `make_pipeline`.
-        features: Shape (rows, features).
-        labels: 1 fraud, 0 legitimate, shape (rows,).
-        categorical: Feature columns that hold category codes.
-        weights: How much each row counts, shape (rows,); all alike by default.
-    """
-    settings = _named(pipeline, categorical, "classifier__")
-    return pipeline.fit(features, labels.astype(np.int8), classifier__sample_weight=weights, **settings)
-
-
-def choose_trees(
-    pipeline: Pipeline,
-    features: pd.DataFrame,
+def choose(
+    matrix: Array,
     labels: Array,
     payees: Array,
-    categorical: Sequence[str] = (),
+    since_legitimate: Array,
+    settings: Mapping[str, Any],
     weights: Array | None = None,
-) -> int:
-    """How many trees, by early stopping on payments to payees that the trees have not seen.
+    categorical: Sequence[int] = (),
+    tried: Sequence[float] = UNREPORTED,
+) -> Choice:
+    """How many trees, and whether to assume unreported fraud, by payments to payees that the trees have not seen.
 
     Fraud at one payee goes on for weeks, so trees that know its payees by heart look good on their later payments;
     once these labels are known, the features say the same, and what was learned by heart only blurs the rest.
 
     Args:
-        pipeline: Unfitted; not changed.
-        features: Shape (rows, features).
+        matrix: Features, shape (rows, features), float32.
         labels: 1 fraud, 0 legitimate, shape (rows,).
         payees: Who was paid, shape (rows,).
-        categorical: Feature columns that hold category codes.
+        since_legitimate: See `labels_with_unreported`, shape (rows,).
+        settings: LightGBM settings.
         weights: How much each row counts, shape (rows,); all alike by default.
+        categorical: Places of the features that hold category codes.
+        tried: Amounts of unreported fraud to choose from; the first also decides on the number of trees.
     """
     part = payee_parts(payees)
     if min(labels[part == each].sum() for each in range(_PARTS)) < _LEAST_FRAUDS:
-        return TREES_WITHOUT_STOPPING
-    matrix = clone(pipeline.named_steps["matrix"]).fit(features).transform(features)
-    given = pipeline.named_steps["classifier"].get_params()
-    known = {name: value for name, value in given.items() if name not in ("n_estimators", "importance_type")}
-    settings = {name: value for name, value in known.items() if value is not None}
+        return Choice(TREES_WITHOUT_STOPPING)
+    settings = {**settings, "max_bin": min(settings["max_bin"], _BINS_TO_CHOOSE)}
+    dataset = _dataset(matrix, labels, weights, categorical, settings)
+    folds = [(np.flatnonzero(part != each), np.flatnonzero(part == each)) for each in range(_PARTS)]
+    best, least, rounds = Choice(TREES_WITHOUT_STOPPING), np.inf, None
+    for unreported in tried:
+        dataset.set_label(labels_with_unreported(labels, since_legitimate, unreported))
+        boosters = _held_out(settings, dataset, folds, rounds)
+        # Labels with unreported fraud hardly stop early: there is always a little more of their smooth part to fit.
+        rounds = rounds or boosters.best_iteration
+        raw = np.empty(len(labels))
+        for booster, (_, held_out) in zip(boosters.boosters, folds, strict=True):
+            raw[held_out] = booster.predict(
+                matrix[held_out], raw_score=True, num_iteration=rounds, validate_features=False
+            )
+        if (loss := _loss(raw, labels)) < least:
+            # The final fit has more rows, which carry a few more trees.
+            best, least = Choice(max(20, int(1.1 * rounds)), unreported, fit_calibrator(raw, labels)), loss
+    return best
+
+
+def _held_out(
+    settings: Mapping[str, Any], dataset: lgb.Dataset, folds: list[tuple[Array, Array]], rounds: int | None
+) -> lgb.CVBooster:
+    """A booster for each fold, of so many trees, or of as many as help on average."""
     found = lgb.cv(
-        {**settings, "objective": "binary", "metric": "binary_logloss"},
-        lgb.Dataset(
-            matrix,
-            labels.astype(np.int8),
-            weight=weights,
-            categorical_feature=_named(pipeline, categorical).get("categorical_feature", []),
-            free_raw_data=False,
-            params={"verbosity": -1},
-        ),
-        num_boost_round=MOST_TREES,
-        folds=[(np.flatnonzero(part != each), np.flatnonzero(part == each)) for each in range(_PARTS)],
-        callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
+        {**settings, "metric": "cross_entropy"},
+        dataset,
+        num_boost_round=rounds or MOST_TREES,
+        folds=folds,
+        callbacks=[] if rounds else [lgb.early_stopping(_PATIENCE, verbose=False)],
+        return_cvbooster=True,
     )
-    means = found["valid binary_logloss-mean"]
-    assert isinstance(means, list), "LightGBM gives the mean after each tree, up to the best"
-    # The final fit has more rows, which carry a few more trees.
-    return max(20, int(1.1 * len(means)))
+    boosters = found["cvbooster"]
+    assert isinstance(boosters, lgb.CVBooster), "asked for"
+    return boosters
 
 
 def payee_parts(payees: Array) -> Array:
@@ -181,8 +180,8 @@ def fit_trees(
     params: Mapping[str, Any] | None = None,
     weights: Array | None = None,
     trees: int | None = None,
-) -> tuple[lgb.Booster, int]:
-    """The trees that training registers: their number from payees held out in turn, then fitted on all rows.
+) -> FittedTrees:
+    """The trees that training registers: chosen on payees held out in turn, then fitted on all rows.
 
     Args:
         features: Shape (rows, features).
@@ -193,34 +192,60 @@ def fit_trees(
         members: Boosters of different seeds to average, every second with varied features.
         params: LightGBM settings that replace those of `DEFAULTS`.
         weights: How much each row counts, shape (rows,); all alike by default.
-        trees: Trees of the first member; found by early stopping on payees held out when left out.
-
-    Returns:
-        The mean of the members as one booster, and the number of trees of the first.
+        trees: Trees of the first member, without unreported fraud; when left out, payees held out choose both.
     """
     # Small tables need small leaves: with the default minimum, a few thousand rows would give one leaf.
     least = int(np.clip(len(labels) // 1_000, 10, DEFAULTS["min_child_samples"]))
     threads = cores() if len(labels) >= _FEW_ROWS else 1  # few rows: waiting for each other costs more
     bins = int(np.clip(len(labels) // _ROWS_A_BIN, 255, DEFAULTS["max_bin"]))  # more only take time
-    settings = {"min_child_samples": least, "max_bin": bins, "n_jobs": threads, **(params or {})}
-    pipeline = make_pipeline(feature_names(schema), 1, seed, **settings)
-    if trees is None:
-        trees = choose_trees(pipeline, features, labels, payees, schema.categorical, weights)
-    boosters = []
-    for member in range(members):
-        varied = member % 2 == 1
-        count = int(_MORE_VARIED_TREES * trees) if varied else trees
-        pipeline = make_pipeline(
-            feature_names(schema), count, seed + 1_000 * member, **settings | (_VARIED if varied else {})
-        )
-        fit(pipeline, features, labels, schema.categorical, weights)
-        boosters.append(booster_of(pipeline))
-    return average_boosters(boosters), trees
+    settings = {
+        "objective": "cross_entropy",  # the usual log loss, which also takes labels between 0 and 1
+        "deterministic": True,
+        "force_row_wise": True,
+        "feature_pre_filter": False,
+        "verbosity": -1,
+        "seed": seed,
+        **DEFAULTS,
+        "min_child_samples": least,
+        "max_bin": bins,
+        "n_jobs": threads,
+        **(params or {}),
+    }
+    names = list(feature_names(schema))
+    matrix = features[names].to_numpy(np.float32)
+    categorical = [names.index(name) for name in schema.categorical]
+    since_legitimate = features[SINCE_LEGITIMATE].to_numpy()
+    chosen = Choice(trees) if trees is not None else None
+    chosen = chosen or choose(matrix, labels, payees, since_legitimate, settings, weights, categorical)
+    targets = labels_with_unreported(labels, since_legitimate, chosen.unreported)
+    dataset = _dataset(matrix, targets, weights, categorical, settings)
+    boosters = [
+        lgb.train(own, dataset, num_boost_round=count)
+        for own, count in (_member(settings, chosen.trees, seed, member) for member in range(members))
+    ]
+    return FittedTrees(average_boosters(boosters), chosen.trees, chosen.unreported, chosen.calibrator)
 
 
-def booster_of(pipeline: Pipeline) -> lgb.Booster:
-    """The fitted trees."""
-    return pipeline.named_steps["classifier"].booster_
+def _dataset(
+    matrix: Array, labels: Array, weights: Array | None, categorical: Sequence[int], settings: Mapping[str, Any]
+) -> lgb.Dataset:
+    """The rows as LightGBM bins them, once for all the boosters that are fitted to them."""
+    return lgb.Dataset(
+        matrix,
+        labels,
+        weight=weights,
+        categorical_feature=list(categorical),
+        free_raw_data=False,
+        params={name: settings[name] for name in ("max_bin", "min_data_in_bin", "feature_pre_filter", "verbosity")},
+    )
+
+
+def _member(settings: Mapping[str, Any], trees: int, seed: int, member: int) -> tuple[dict[str, Any], int]:
+    """Settings and number of trees of one booster."""
+    own: dict[str, Any] = {**settings, "seed": seed + 1_000 * member}
+    if member % 2 == 0:
+        return own, trees
+    return own | _VARIED, int(_MORE_VARIED_TREES * trees)
 
 
 def cores() -> int:
@@ -228,7 +253,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _named(pipeline: Pipeline, categorical: Sequence[str], prefix: str = "") -> dict[str, list[int]]:
-    """The places of categorical columns as a fit setting; none where there are none."""
-    columns = list(pipeline.named_steps["matrix"].columns)
-    return {f"{prefix}categorical_feature": [columns.index(name) for name in categorical]} if categorical else {}
+def _loss(raw: Array, labels: Array) -> float:
+    """Log loss, summed, of raw scores turned into probabilities by the best rising steps: it judges their order."""
+    share = IsotonicRegression(y_min=_LEAST_SHARE, y_max=1 - _LEAST_SHARE).fit_transform(raw, labels)
+    return -float(np.sum(labels * np.log(share) + (1 - labels) * np.log(1 - share)))

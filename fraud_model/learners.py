@@ -95,10 +95,17 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class Trees:
-    """LightGBM trees; contributions are TreeSHAP values."""
+    """LightGBM trees; contributions are TreeSHAP values.
+
+    Attributes:
+        booster: The trees.
+        trees: Their number in the first member.
+        unreported: Unreported fraud that was assumed, as a multiple of the known; see `unreported.py`.
+    """
 
     booster: lgb.Booster
     trees: int = 0
+    unreported: float = 0.0
 
     kind = "lightgbm"
     file = BOOSTER
@@ -221,7 +228,8 @@ def fit_recipe(
         features, labels, payees = features.iloc[kept], labels[kept], payees[kept]
     weights = balancing_weights(labels) if recipe.imbalance == "weights" else None
     if recipe.kind == "lightgbm":
-        return Trees(*fit_trees(features, labels, payees, schema, seed, params=recipe.params or None, weights=weights))
+        fitted = fit_trees(features, labels, payees, schema, seed, params=recipe.params or None, weights=weights)
+        return Trees(fitted.booster, fitted.trees, fitted.unreported)
     names = feature_names(schema)
     matrix = features[list(names)].to_numpy(np.float32)
     categorical = [names.index(name) for name in schema.categorical]

@@ -99,12 +99,28 @@ def run_report(report: ReportInput) -> str:
         lines += [f"| {name} | {share:.3f} |" for name, share in report.importance]
     else:
         lines += ["This kind of model does not tell how much each feature counts."]
+    lines += _unreported(report.settings)
     lines += ["", "## Leakage gate", "", "Nothing leaks. Looked at:", ""]
     lines += [f"- {check}" for check in report.prepared.leakage.checks]
     lines += ["", "## Warnings", ""]
     lines += [f"- {warning}" for warning in report.warnings] or ["None."]
     lines += ["", "## Known limits", "", *(f"- {limit}" for limit in KNOWN_LIMITS), ""]
     return "\n".join(lines)
+
+
+def _unreported(settings: Mapping[str, Any]) -> list[str]:
+    """What the model assumes about fraud that nobody has reported yet."""
+    if "unreported_fraud" not in settings:
+        return []
+    assumed = float(settings["unreported_fraud"])
+    if not assumed:
+        return ["", "No unreported fraud is assumed: payees held out were not ordered better with it."]
+    return [
+        "",
+        f"Among payments labelled legitimate, {assumed:g} times as much unreported fraud as was reported is assumed, "
+        "the more of it the longer a payee's newest known label lies back: payees held out were ordered better so. "
+        "Calibration takes the assumed fraud out of the probabilities again.",
+    ]
 
 
 def _figures(report: ReportInput) -> list[str]:

@@ -276,7 +276,7 @@ def _settings(
     return {
         "candidate": recipe.kind,
         "imbalance": recipe.imbalance,
-        **({"trees": learner.trees} if isinstance(learner, Trees) else {}),
+        **({"trees": learner.trees, "unreported_fraud": learner.unreported} if isinstance(learner, Trees) else {}),
         "train_days": length_in_days(split.train_start, split.train_end),
         "label_delay_days": schema.label_delay_days,
         "seed": seed,

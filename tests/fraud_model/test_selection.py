@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from fraud_model.comparison import compare_candidates
 from fraud_model.errors import DataError, InputError
@@ -148,15 +149,21 @@ def test_a_scikit_learn_model_is_stored_without_pickle_and_serves(
     assert np.abs(stored.contributions(matrix[:5])).max() > 0
 
 
+class _Foreign(TransformerMixin, BaseEstimator):
+    """A step that no model of this program has."""
+
+    def transform(self, matrix: np.ndarray) -> np.ndarray:
+        return matrix
+
+
 def test_a_stored_estimator_with_foreign_types_is_refused(tmp_path: Path) -> None:
     import skops.io
     from sklearn.pipeline import Pipeline
 
-    from fraud_model.candidates import FeatureMatrix
     from fraud_model.errors import ModelError
     from fraud_model.learners import read_estimator
 
-    skops.io.dump(Pipeline([("own", FeatureMatrix(["a"]))]), tmp_path / "estimator.skops")
+    skops.io.dump(Pipeline([("own", _Foreign())]), tmp_path / "estimator.skops")
     with pytest.raises(ModelError, match="types that no model of this program has"):
         read_estimator(tmp_path / "estimator.skops", "random_forest", np.zeros(1))
 
