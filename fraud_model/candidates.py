@@ -1,8 +1,10 @@
 """The classifier: LightGBM trees of a feature table, the mean of a few boosters, fitted on the payments of one period.
 
-fitted = fit_trees(features, labels, payees, schema, seed=0)
-fitted.booster.predict(matrix, raw_score=True)      # log-odds, calibrated on later days by whoever trains
-fitted.probabilities(matrix)                        # calibrated on payees that the trees had not seen
+    fitted = fit_trees(features, labels, payees, schema, seed=0)
+    fitted.booster.predict(matrix, raw_score=True)      # log-odds, calibrated on later days by whoever trains
+    fitted.probabilities(matrix)                        # calibrated on payees that the trees had not seen
+
+How many trees there are, and whether the labels leave room for unreported fraud, payees held out decide.
 """
 
 import os

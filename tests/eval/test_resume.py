@@ -175,7 +175,7 @@ class Slow:
                                answerer="extractive")
 
 result = run_rag(Slow(), load_questions({questions!r}), tracking_uri={uri!r}, experiment="killed",
-                 embed=lambda texts: np.ones((len(texts), 2)), checkpoints=Path({folder!r}))
+                 artifact_root=Path({artifacts!r}), embed=lambda texts: np.ones((len(texts), 2)), checkpoints=Path({folder!r}))
 print(result.run_id, result.continued)
 """
 
@@ -188,6 +188,7 @@ def test_killed_by_the_system_it_goes_on_in_the_same_run(questions, tracking, tm
         "asked": str(asked),
         "questions": str(file),
         "uri": tracking["tracking_uri"],
+        "artifacts": str(tracking["artifact_root"]),
         "folder": str(folder),
     }
 
