@@ -175,7 +175,8 @@ class Slow:
                                answerer="extractive")
 
 result = run_rag(Slow(), load_questions({questions!r}), tracking_uri={uri!r}, experiment="killed",
-                 artifact_root=Path({artifacts!r}), embed=lambda texts: np.ones((len(texts), 2)), checkpoints=Path({folder!r}))
+                 artifact_root=Path({artifacts!r}), checkpoints=Path({folder!r}),
+                 embed=lambda texts: np.ones((len(texts), 2)))
 print(result.run_id, result.continued)
 """
 
