@@ -64,9 +64,13 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Such as `random forest, undersample`."""
-        words = self.kind.replace("_", " ")
-        return words if self.imbalance == "none" else f"{words}, {self.imbalance}"
+        """Such as `random forest, undersample`; `own settings` tells a kind from the same with its defaults."""
+        words = [self.kind.replace("_", " ")]
+        if self.imbalance != "none":
+            words.append(self.imbalance)
+        if self.params:
+            words.append("own settings")
+        return ", ".join(words)
 
 
 class Learner(Protocol):

@@ -104,7 +104,7 @@ def test_compared_candidates_are_child_runs_and_the_winner_is_registered(
     runs = store.search_runs([parent.info.experiment_id])
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert {run.info.run_name for run in children} == {
-        "logistic regression", "random forest, undersample", "lightgbm"
+        "logistic regression", "random forest, undersample, own settings", "lightgbm"
     }  # fmt: skip
     best = max(children, key=lambda run: run.data.metrics["average_precision"])
     assert best.data.params["candidate"] == made.recipe.kind == training.data.params["candidate"]
