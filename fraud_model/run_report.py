@@ -99,7 +99,7 @@ def run_report(report: ReportInput) -> str:
         lines += [f"| {name} | {share:.3f} |" for name, share in report.importance]
     else:
         lines += ["This kind of model does not tell how much each feature counts."]
-    lines += _unreported(report.settings)
+    lines += unreported_words(report.settings)
     lines += ["", "## Leakage gate", "", "Nothing leaks. Looked at:", ""]
     lines += [f"- {check}" for check in report.prepared.leakage.checks]
     lines += ["", "## Warnings", ""]
@@ -108,13 +108,16 @@ def run_report(report: ReportInput) -> str:
     return "\n".join(lines)
 
 
-def _unreported(settings: Mapping[str, Any]) -> list[str]:
-    """What the model assumes about fraud that nobody has reported yet."""
+def unreported_words(settings: Mapping[str, Any]) -> list[str]:
+    """Markdown lines on the fraud that a model assumes without a report; none for kinds that assume nothing."""
     if "unreported_fraud" not in settings:
         return []
     assumed = float(settings["unreported_fraud"])
     if not assumed:
-        return ["", "No unreported fraud is assumed: payees held out were not ordered better with it."]
+        return [
+            "",
+            "No unreported fraud is assumed: nothing shows that payees held out would be ordered better with it.",
+        ]
     return [
         "",
         f"Among payments labelled legitimate, {assumed:g} times as much unreported fraud as was reported is assumed, "

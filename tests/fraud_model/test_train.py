@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from fraud_model.errors import DataError, InputError
+from fraud_model.run_report import unreported_words
 from fraud_model.splits import time_split
 from fraud_model.tracking import client
 from fraud_model.train import TrainResult, train
@@ -29,7 +30,7 @@ def test_run_holds_what_an_auditor_needs(trained: TrainResult, tracking_uri: str
     run = store.get_run(trained.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["average_precision"] == trained.metrics["average_precision"]
-    assert {"feature_fingerprint", "seed", "trees"} <= set(run.data.params)
+    assert {"feature_fingerprint", "seed", "trees", "unreported_fraud"} <= set(run.data.params)
     assert len(run.data.tags["dataset_digest"]) == 64
     assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["dataset_digest"][:36]
     names = {file.path for file in store.list_artifacts(trained.run_id)}
@@ -42,6 +43,7 @@ def test_report_names_run_version_and_figures(trained: TrainResult) -> None:
     for text in (trained.run_id, "version 1", "## Threshold and alert budget", "## Known limits", "amount band"):
         assert text in trained.report_markdown
     assert f"{trained.metrics['average_precision']:.3f}" in trained.report_markdown
+    assert "unreported fraud" in trained.report_markdown
 
 
 def test_one_seed_gives_one_model(trained: TrainResult, payments: pd.DataFrame, tmp_path: Path) -> None:
@@ -104,3 +106,12 @@ def test_fraud_that_stops_early_moves_the_boundary() -> None:
     assert labels[split.train].sum() >= 1
     assert labels[split.validation].sum() >= 1
     assert "fraud is so rare" in split.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({}, ""), ({"unreported_fraud": 0.0}, "No unreported fraud"), ({"unreported_fraud": 1.5}, "1.5 times as much")],
+)
+def test_the_report_says_how_much_unreported_fraud_was_assumed(settings: dict[str, float], said: str) -> None:
+    words = "\n".join(unreported_words(settings))
+    assert said in words and bool(said) == bool(words)
